@@ -1,0 +1,55 @@
+"""Bytes to models and back. Refuses what `json.loads` lets through: NaN, duplicate keys, deep nesting, great size."""
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from contract.errors import BadPayload
+from contract.topics import TABLE, Channel
+
+
+@cache
+def _adapter(channel: Channel) -> TypeAdapter[Any]:
+    return TypeAdapter(TABLE[channel].payload)
+
+
+def encode(channel: Channel, message: Any) -> bytes:
+    """Return the JSON of a message, defaults left out; raise BadPayload if it is above the channel's size."""
+    payload = _adapter(channel).dump_json(message, exclude_defaults=False, exclude_none=True)
+    if len(payload) > TABLE[channel].max_bytes:
+        raise BadPayload(f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have")
+    return payload
+
+
+def decode(channel: Channel, payload: bytes) -> Any:
+    """Return the message of a channel; raise BadPayload with the field and what was expected."""
+    if len(payload) > TABLE[channel].max_bytes:
+        raise BadPayload(f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have")
+    try:
+        # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
+        message = _adapter(channel).validate_json(payload)
+    except ValidationError as exc:
+        raise BadPayload(f"{channel}: {explain(exc)}") from None
+    json.loads(payload, object_pairs_hook=_no_duplicates)
+    return message
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) > 1:
+        keys = {key for key, _ in pairs}
+        if len(keys) != len(pairs):
+            twice = next(key for key in keys if sum(key == other for other, _ in pairs) > 1)
+            raise BadPayload(f"key {twice!r} stands twice in one object")
+
+
+def explain(exc: ValidationError) -> str:
+    """One sentence for a person: each field at fault, what was expected, and what stood there."""
+    parts = []
+    for error in exc.errors(include_url=False)[:5]:
+        place = ".".join(str(step) for step in error["loc"]) or "the message"
+        given = repr(error["input"])
+        said = error["msg"].removeprefix("Value error, ")
+        parts.append(f"{place}: {said} (got {given if len(given) <= 60 else given[:57] + '...'})")
+    return "; ".join(parts)
