@@ -1,0 +1,1 @@
+"""One farm: hears the boards, plans the water, answers for the farm."""

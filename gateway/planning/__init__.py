@@ -1,0 +1,1 @@
+"""What the gateway decides, as pure functions of what its journal holds. The time is an argument."""

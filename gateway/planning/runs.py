@@ -1,0 +1,151 @@
+"""A run as the gateway knows it, from the order or from the board's reports, and what it takes of its source."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from contract.messages import Open, Origin, Reason, RunEvent
+from irrigation.dose import lease_s
+from irrigation.model import Dose, Zone
+from irrigation.run import UNDER_WAY, RunState, observe
+
+OVERDUE = timedelta(seconds=30)
+"""A lease cannot outlive its deadline: this long after it a run without an end in the journal takes no more water."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One watering. `ends_by` is the last moment that its lease can reach; `expires_at` is the order's deadline.
+
+    A run that a board began by itself has no order: `command_id`, `issued_at` and `expires_at` are None.
+    `answered` says that the board has taken the order or refused it.
+    """
+
+    run_id: str
+    zone_id: str
+    node_id: str
+    channel: str
+    state: RunState
+    origin: Origin
+    actor: str
+    dose: Dose
+    max_s: float
+    flow_l_min: float
+    asked_at: datetime
+    ends_by: datetime
+    command_id: str | None = None
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+    answered: bool = False
+    entry_id: str | None = None
+    program_id: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Not at an end yet, as far as the gateway has heard."""
+        return self.state in UNDER_WAY
+
+    def takes_water(self, now: datetime) -> bool:
+        """Whether its flow must be counted at `now`."""
+        return self.under_way and now < self.ends_by + OVERDUE
+
+
+def from_order(order: Open, zone: Zone, now: datetime) -> Run:
+    """Return the accepted run of an order: its lease may begin as late as the order's deadline."""
+    lease = lease_s(order.dose, zone)
+    max_s = min(order.max_s, lease) if order.max_s is not None else lease
+    return Run(
+        run_id=order.run_id,
+        zone_id=zone.id,
+        node_id=zone.node_id,
+        channel=zone.channel,
+        state=RunState.ACCEPTED,
+        origin=order.origin,
+        actor=order.actor,
+        dose=order.dose,
+        max_s=max_s,
+        flow_l_min=zone.flow_l_min,
+        asked_at=now,
+        ends_by=order.expires_at + timedelta(seconds=max_s),
+        command_id=order.id,
+        issued_at=order.issued_at,
+        expires_at=order.expires_at,
+        program_id=order.program_id,
+    )
+
+
+def from_event(event: RunEvent, node_id: str, zone: Zone | None, now: datetime) -> Run:
+    """Return the run that a board began by itself; `zone` is None when the farm no longer has it."""
+    return Run(
+        run_id=event.run_id,
+        zone_id=event.zone_id,
+        node_id=node_id,
+        channel=event.channel,
+        state=event.state,
+        origin=event.origin,
+        actor=event.actor,
+        dose=event.dose,
+        max_s=event.max_s,
+        flow_l_min=zone.flow_l_min if zone else 0.0,
+        asked_at=event.at if event.clock_trusted else now,
+        ends_by=_ends_by(event, now),
+        answered=True,
+        entry_id=event.entry_id,
+        program_id=event.program_id,
+    )
+
+
+def follow(run: Run, event: RunEvent, now: datetime) -> Run:
+    """Return what the gateway knows after a board's report, which may be repeated, late or stale."""
+    state = observe(run.state, event.state)
+    if state == run.state:
+        return run if run.answered else replace(run, answered=True)
+    return replace(run, state=state, answered=True, ends_by=min(run.ends_by, _ends_by(event, now)))
+
+
+def _ends_by(event: RunEvent, now: datetime) -> datetime:
+    if not event.clock_trusted:
+        return now + timedelta(seconds=event.max_s)
+    return event.closes_at or event.at + timedelta(seconds=event.max_s)
+
+
+def as_event(run: Run, state: RunState, at: datetime, reason: Reason | None = None) -> RunEvent:
+    """Return the gateway's own report about a run (the outbox gives it its place)."""
+    return RunEvent(
+        seq=1,
+        at=at,
+        run_id=run.run_id,
+        zone_id=run.zone_id,
+        channel=run.channel,
+        state=state,
+        origin=run.origin,
+        actor=run.actor,
+        dose=run.dose,
+        max_s=run.max_s,
+        entry_id=run.entry_id,
+        program_id=run.program_id,
+        reason=reason,
+    )
+
+
+def refusal(order: Open, zone: Zone | None, at: datetime, reason: Reason) -> RunEvent:
+    """Return the report of an order that never became a run; without a zone its valve is called `unknown`."""
+    return RunEvent(
+        seq=1,
+        at=at,
+        run_id=order.run_id,
+        zone_id=order.zone_id,
+        channel=zone.channel if zone else order.channel or "unknown",
+        state=RunState.REFUSED,
+        origin=order.origin,
+        actor=order.actor,
+        dose=order.dose,
+        max_s=lease_s(order.dose, zone) if zone else order.max_s or 1,
+        program_id=order.program_id,
+        reason=reason,
+    )
+
+
+def unanswered(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Return the accepted orders that no board has answered yet."""
+    return tuple(run for run in runs if run.state is RunState.ACCEPTED and not run.answered and run.command_id)
