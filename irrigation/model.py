@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, NewType
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FarmId = NewType("FarmId", str)
 NodeId = NewType("NodeId", str)
@@ -42,6 +43,15 @@ def aware(value: datetime, name: str) -> datetime:
     """Return `value` if it carries a time zone; raise ValueError naming `name` otherwise."""
     if value.tzinfo is None:
         raise ValueError(f"{name} must carry a time zone (UTC, as in 2026-11-23T05:30:00Z)")
+    return value
+
+
+def known_zone(value: str, name: str) -> str:
+    """Return `value` if it is the name of a time zone; raise ValueError naming `name` otherwise."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError(f"{name} must be an IANA time zone such as Asia/Ho_Chi_Minh, not {value!r}") from exc
     return value
 
 
@@ -176,8 +186,10 @@ class Program:
         aware(self.since, "program.since")
         if not self.starts or len(set(self.starts)) != len(self.starts):
             raise ValueError("program.starts must hold at least one time of day, each only once")
-        if any(start.tzinfo is not None for start in self.starts):
-            raise ValueError("program.starts are farm-local times such as 05:30, without a time zone")
+        if any(start.tzinfo is not None or start.microsecond for start in self.starts):
+            raise ValueError(
+                "program.starts are farm-local times such as 05:30, without a time zone or part of a second"
+            )
         if not self.zones or len({part.zone_id for part in self.zones}) != len(self.zones):
             raise ValueError("program.zones must name at least one zone, each only once")
 
@@ -213,6 +225,7 @@ class Farm:
 
     def __post_init__(self) -> None:
         slug(self.id, "farm.id")
+        known_zone(self.tz, "farm.tz")
         within(self.lat, -90, 90, "farm.lat", "°")
         within(self.lon, -180, 180, "farm.lon", "°")
         for name, things in (("sources", self.sources), ("zones", self.zones), ("programs", self.programs)):
@@ -303,9 +316,9 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseEntry:
-    """What a board does on each due day when its timetable has run out: a start that is safe whichever programs are due.
+    """What a board does on each due day when its timetable has run out: a start that is safe whatever is due.
 
-    `start` is farm-local; starts were placed as if every program were due on the same day, so no subset exceeds a source.
+    `start` is farm-local, placed as if every program were due on the same day, so that no subset exceeds a source.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
@@ -317,6 +330,12 @@ class BaseEntry:
     start: time
     max_s: int
     dose: Dose
+    due: time | None = None  # the program's own start, which names the due watering; None = the same as `start`
+    flow_l_min: float = 0.0  # nominal; 0 = not told
+
+    def __post_init__(self) -> None:
+        within(self.max_s, 1, 86_400, f"base entry {self.program_id} {self.zone_id}: max_s", "s")
+        within(self.flow_l_min, 0, 10_000, f"base entry {self.program_id} {self.zone_id}: flow_l_min", "L/min")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,11 +358,19 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveRun:
-    """A run under way that the planner must leave alone: it takes `flow_l_min` of its source until `until`."""
+    """A run under way that the planner must leave alone: it takes `flow_l_min` of its source until `until`.
+
+    `entry_id` is the due watering that it carries out (None: a person's order), so that its program's next zone waits.
+    """
 
     zone_id: str
     until: datetime
     flow_l_min: float
+    entry_id: str | None = None
+
+    def __post_init__(self) -> None:
+        aware(self.until, "active run.until")
+        within(self.flow_l_min, 0, 10_000, f"active run of zone {self.zone_id}: flow_l_min", "L/min")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,12 +41,13 @@ _CUT_SHORT = frozenset({_S.CLOSING, _S.FAILED, _S.INTERRUPTED, _S.STOPPED})
 
 MOVES: Mapping[RunState, frozenset[RunState]] = MappingProxyType(
     {
-        _S.ASKED: frozenset({_S.ACCEPTED}) | _NEVER_OPENED,
+        _S.ASKED: frozenset({_S.ACCEPTED, _S.CLOSING}) | _NEVER_OPENED,
         _S.ACCEPTED: frozenset({_S.OPENING, _S.CLOSING}) | _NEVER_OPENED,
         _S.OPENING: frozenset({_S.OPEN}) | _CUT_SHORT,
         _S.OPEN: frozenset({_S.WATERING}) | _CUT_SHORT,
         _S.WATERING: frozenset({_S.OPEN}) | _CUT_SHORT,  # back to open when the meter stands still
-        _S.CLOSING: frozenset({_S.DONE, _S.STOPPED, _S.INTERRUPTED, _S.FAILED}),
+        # closing again is no news: an order to close is legal everywhere and may be repeated
+        _S.CLOSING: frozenset({_S.CLOSING, _S.DONE, _S.STOPPED, _S.INTERRUPTED, _S.FAILED}),
         _S.DONE: frozenset(),
         _S.REFUSED: frozenset(),
         _S.EXPIRED: frozenset(),
@@ -60,7 +61,9 @@ ENDS = frozenset(state for state, ways in MOVES.items() if not ways)
 UNDER_WAY = frozenset(RunState) - ENDS
 VALVE_MAY_BE_OPEN = frozenset({_S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING})
 
-_ORDER = {state: place for place, state in enumerate((_S.ASKED, _S.ACCEPTED, _S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING))}
+_ORDER = {
+    state: place for place, state in enumerate((_S.ASKED, _S.ACCEPTED, _S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING))
+}
 
 
 def advance(state: RunState, to: RunState) -> RunState:

@@ -1,0 +1,127 @@
+"""What boards do when their timetable has run out and nobody answers: the same safe starts on each due day."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from irrigation.calendar import due_dates, gaps, local_to_utc
+from irrigation.dose import lease_s
+from irrigation.flow import FlowProfile, first_free, micro
+from irrigation.model import BaseEntry, Entry, Farm, Program
+from irrigation.occurrence import due_id
+
+_DAY_S = 86_400
+_LOOK_AHEAD_DAYS = 400  # the furthest due date of a calendar, and a year of clock changes
+
+
+def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
+    """Return the starts of the enabled programs, placed as if all of them were due on one day; sorted by start.
+
+    Whichever are due on a day, their flows then never exceed a source and no zone has two at once, also on days when
+    the clocks change: nothing is placed across an hour that they jump over in the coming 400 days. Left out is a zone
+    that alone wants more than its source gives, or whose watering would run past midnight.
+    """
+    sources = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
+    zones = {zone.id: zone for zone in farm.zones}
+    busy = {zone.id: FlowProfile(1) for zone in farm.zones}
+    for begin, end in _jumped_s(farm, now):
+        for profile in busy.values():
+            profile.take(begin, end, 1)
+    found: list[BaseEntry] = []
+    for due, program in _starts(farm.programs):
+        turn = _second(due)
+        for part in program.zones:
+            zone = zones[part.zone_id]
+            source, flow, max_s = sources[zone.source_id], micro(zone.flow_l_min), lease_s(part.dose, zone)
+            if flow > source.capacity:
+                continue
+            start = first_free(source, busy[zone.id], turn, max_s, flow)
+            if start + max_s > _DAY_S:
+                continue
+            turn = start + max_s
+            source.take(start, turn, flow)
+            busy[zone.id].take(start, turn, 1)
+            found.append(
+                BaseEntry(
+                    program_id=program.id,
+                    zone_id=zone.id,
+                    node_id=zone.node_id,
+                    channel=zone.channel,
+                    calendar=program.calendar,
+                    start=_time(start),
+                    max_s=max_s,
+                    dose=part.dose,
+                    due=due,
+                    flow_l_min=zone.flow_l_min,
+                )
+            )
+    return tuple(sorted(found, key=lambda entry: entry.start))
+
+
+def due_base(base: Iterable[BaseEntry], tz: ZoneInfo, after_utc: datetime, before_utc: datetime) -> tuple[Entry, ...]:
+    """Return the base plan's waterings with after_utc < start ≤ before_utc as entries, in the order of start.
+
+    Their ids are those of the same due waterings in a timetable: what ran by the one does not run again by the other.
+    """
+    first, last = _local_dates(after_utc, before_utc)
+    found = [
+        entry
+        for line in base
+        for day in due_dates(line.calendar, first, last)
+        if after_utc < (entry := _entry(line, day, tz)).start <= before_utc
+    ]
+    return tuple(sorted(found, key=lambda entry: (entry.start, entry.id)))
+
+
+def next_base_start(base: Sequence[BaseEntry], tz: ZoneInfo, after_utc: datetime) -> datetime | None:
+    """Return the first start (UTC) of the base plan after that moment; None when there is none within 400 days."""
+    starts: list[datetime] = []
+    for line in base:
+        first, last = _local_dates(after_utc, after_utc + timedelta(days=_LOOK_AHEAD_DAYS))
+        moments = (local_to_utc(day, line.start, tz) for day in due_dates(line.calendar, first, last))
+        starts.extend(next(((moment,) for moment in moments if moment > after_utc), ()))
+    return min(starts, default=None)
+
+
+def _entry(line: BaseEntry, day: date, tz: ZoneInfo) -> Entry:
+    due = line.due or line.start
+    return Entry(
+        id=due_id(line.program_id, day, due, line.zone_id),
+        program_id=line.program_id,
+        zone_id=line.zone_id,
+        node_id=line.node_id,
+        channel=line.channel,
+        due=local_to_utc(day, due, tz),
+        start=local_to_utc(day, line.start, tz),
+        max_s=line.max_s,
+        dose=line.dose,
+        flow_l_min=line.flow_l_min,
+    )
+
+
+def _starts(programs: Sequence[Program]) -> list[tuple[time, Program]]:
+    """Return the starts of enabled programs by time of day, then in the programs' order."""
+    starts = [(start, program) for program in programs if program.enabled for start in program.starts]
+    return sorted(starts, key=lambda one: one[0])
+
+
+def _jumped_s(farm: Farm, now: datetime) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the wall clock, in seconds of the day, that the farm's clocks will jump over."""
+    tz = ZoneInfo(farm.tz)
+    for begin, end in gaps(tz, now.astimezone(tz).date(), _LOOK_AHEAD_DAYS):
+        first = _second(begin.time())
+        yield first, min(_DAY_S, first + round((end - begin).total_seconds()))
+
+
+def _local_dates(after_utc: datetime, before_utc: datetime) -> tuple[date, date]:
+    """Return first and last date anywhere on earth in that span, with room for a jump of a day."""
+    margin = timedelta(days=2)
+    return after_utc.astimezone(UTC).date() - margin, before_utc.astimezone(UTC).date() + margin
+
+
+def _second(at: time) -> int:
+    return at.hour * 3600 + at.minute * 60 + at.second
+
+
+def _time(second: int) -> time:
+    return time(second // 3600, second // 60 % 60, second % 60)

@@ -1,0 +1,69 @@
+"""Farm-local dates and times of day, and the moments in UTC that they mean."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from irrigation.model import Calendar, Weekly
+
+_SECOND = timedelta(seconds=1)
+
+
+def due_dates(calendar: Calendar, first: date, last: date) -> Iterator[date]:
+    """Yield the farm-local dates from `first` to `last`, both included, on which the calendar is due, in order."""
+    if isinstance(calendar, Weekly):
+        day, step = first, 1
+    else:
+        step = calendar.n
+        late = (first - calendar.anchor).days
+        day = calendar.anchor + timedelta(days=max(0, -(-late // step) * step))
+    while day <= last:
+        if not isinstance(calendar, Weekly) or day.isoweekday() in calendar.days:
+            yield day
+        day += timedelta(days=step)
+
+
+def local_to_utc(day: date, at: time, tz: ZoneInfo) -> datetime:
+    """Return the one moment (UTC) that `at` on `day` means in `tz`.
+
+    A time that the clocks pass twice means the first; a time that they jump over means the first moment after the jump.
+    """
+    first = datetime.combine(day, at, tz).replace(fold=0)
+    moment = first.astimezone(UTC)
+    if moment.astimezone(tz).replace(tzinfo=None) == first.replace(tzinfo=None):
+        return moment
+    return _jump(first.replace(fold=1).astimezone(UTC), moment, tz)
+
+
+def gaps(tz: ZoneInfo, first: date, days: int) -> list[tuple[datetime, datetime]]:
+    """Return the wall-clock spans that `tz` jumps over from `first` on, for `days` days: naive (start, end)."""
+    found = []
+    before = datetime.combine(first, time(), UTC)
+    for _ in range(days):
+        after = before + timedelta(days=1)
+        if _offset(before, tz) < _offset(after, tz):
+            jump = _jump(before, after, tz)
+            found.append((_wall(jump - _SECOND, tz) + _SECOND, _wall(jump, tz)))
+        before = after
+    return found
+
+
+def _jump(before: datetime, after: datetime, tz: ZoneInfo) -> datetime:
+    """Return the first moment at which the offset of `tz` is no longer that at `before`; a whole second."""
+    old = _offset(before, tz)
+    before, after = before.replace(microsecond=0), after.replace(microsecond=0)
+    while after - before > _SECOND:
+        middle = before + (after - before) // (2 * _SECOND) * _SECOND
+        if _offset(middle, tz) == old:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(moment: datetime, tz: ZoneInfo) -> timedelta:
+    return moment.astimezone(tz).utcoffset() or timedelta(0)
+
+
+def _wall(moment: datetime, tz: ZoneInfo) -> datetime:
+    return moment.astimezone(tz).replace(tzinfo=None)

@@ -1,0 +1,66 @@
+"""A source's flow over time: how much is promised when, and the first moment at which more fits."""
+
+from bisect import bisect_right
+
+_BEFORE_ALL = -(1 << 62)
+
+
+class FlowProfile:
+    """What is taken from something that gives `capacity`, as steps over time. Times and flows are whole numbers.
+
+    Work is proportional to the steps after the moment asked for; `forget` drops those that are past.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._times = [_BEFORE_ALL]  # _levels[i] is taken from _times[i] to _times[i + 1]; the last level is 0
+        self._levels = [0]
+
+    def earliest(self, ready: int, length: int, flow: int) -> int:
+        """Return the first t ≥ ready with `flow` free during [t, t + length); flow must not be above capacity."""
+        start = ready
+        times, levels, room = self._times, self._levels, self.capacity - flow
+        step = bisect_right(times, ready) - 1
+        while step < len(times) and times[step] < start + length:
+            if levels[step] > room:
+                start = times[step + 1]
+            step += 1
+        return start
+
+    def take(self, start: int, end: int, flow: int) -> None:
+        """Promise `flow` during [start, end), if that is not empty. It may exceed the capacity: facts are facts."""
+        if start >= end:
+            return
+        first, last = self._cut(start), self._cut(end)
+        for step in range(first, last):
+            self._levels[step] += flow
+
+    def forget(self, before: int) -> None:
+        """Drop what ended before that moment."""
+        past = bisect_right(self._times, before) - 1
+        if past > 0:
+            del self._times[:past]
+            del self._levels[:past]
+
+    def _cut(self, at: int) -> int:
+        """Make a step begin at that moment and return its place."""
+        place = bisect_right(self._times, at) - 1
+        if self._times[place] == at:
+            return place
+        self._times.insert(place + 1, at)
+        self._levels.insert(place + 1, self._levels[place])
+        return place + 1
+
+
+def micro(flow_l_min: float) -> int:
+    """Return the flow in whole millionths of L/min, in which sums are exact."""
+    return round(flow_l_min * 1_000_000)
+
+
+def first_free(source: FlowProfile, zone: FlowProfile, ready: int, length: int, flow: int) -> int:
+    """Return the first t ≥ ready at which the source has `flow` and the zone is idle, both during [t, t + length)."""
+    while True:
+        with_water = source.earliest(ready, length, flow)
+        ready = zone.earliest(with_water, length, 1)
+        if ready == with_water:
+            return ready
