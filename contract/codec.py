@@ -16,17 +16,21 @@ def _adapter(channel: Channel) -> TypeAdapter[Any]:
 
 
 def encode(channel: Channel, message: Any) -> bytes:
-    """Return the JSON of a message, defaults left out; raise BadPayload if it is above the channel's size."""
+    """Return the JSON of a message, absent values left out; raise BadPayload if it is above the channel's size."""
     payload = _adapter(channel).dump_json(message, exclude_defaults=False, exclude_none=True)
     if len(payload) > TABLE[channel].max_bytes:
-        raise BadPayload(f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have")
+        raise BadPayload(
+            f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have"
+        )
     return payload
 
 
 def decode(channel: Channel, payload: bytes) -> Any:
     """Return the message of a channel; raise BadPayload with the field and what was expected."""
     if len(payload) > TABLE[channel].max_bytes:
-        raise BadPayload(f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have")
+        raise BadPayload(
+            f"{channel}: {len(payload)} bytes is more than the {TABLE[channel].max_bytes} that it may have"
+        )
     try:
         # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
         message = _adapter(channel).validate_json(payload)

@@ -6,7 +6,9 @@ ContractError
 ├── NotConnected     there is no broker now; nothing was sent and nothing will be sent later
 ├── NotAllowed       the broker refused by its access control list (MQTT 5 reason 135)
 ├── TooLarge         above what the broker said it takes; sending it would end the connection
-└── OutboxFull       the store is at its limit and holds nothing that may be thinned
+├── OutboxFull       the store is at its limit and holds nothing that may be thinned
+├── StoreUnavailable a database cannot be opened: read-only, full or missing disk
+└── ConfigError      a configuration file that cannot be read or that says what its model does not take
 """
 
 
@@ -36,3 +38,11 @@ class TooLarge(ContractError, ValueError):
 
 class OutboxFull(ContractError, OSError):
     """Nothing left that may be thinned."""
+
+
+class StoreUnavailable(ContractError, OSError):
+    """A database cannot be opened where it should be."""
+
+
+class ConfigError(ContractError, ValueError):
+    """A configuration file at fault; the message is one sentence that names the file and the field."""

@@ -222,8 +222,9 @@ Event = Annotated[RunEvent | GapEvent | DecisionEvent | FaultEvent | BootEvent, 
 class Batch(Wire):
     """Records of one lane, in order. `after_seq` is the record just before them in the sender's store.
 
-    A receiver that holds less than `after_seq` has missed some: it stores nothing and acknowledges what it holds, so that
-    the sender goes back. Records that it holds already are passed over. That makes repeated and shuffled batches harmless.
+    A receiver that holds less than `after_seq` has missed some: it stores nothing and acknowledges what it holds, so
+    that the sender goes back. Records that it holds already are passed over. That makes repeated and shuffled batches
+    harmless.
     """
 
     boot_id: Token
@@ -370,7 +371,7 @@ class _Order(Wire):
 
 
 class Open(_Order):
-    """Water a zone. To a board, `channel` names the valve and `max_s` is the lease; to the gateway both may be absent."""
+    """Water a zone. To a board, `channel` names the valve and `max_s` is the lease; the gateway needs neither."""
 
     kind: Literal["open"] = "open"
     run_id: Token
