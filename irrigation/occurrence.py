@@ -31,7 +31,7 @@ Firing = tuple[Occurrence, ...]  # a program's zones at one of its starts, in th
 
 
 def due_id(program_id: str, day: date, start: time, zone_id: str) -> str:
-    """Return the id of a due watering: `program:date:start:zone`, or stumps of them and a hash where that is too long."""
+    """Return the id of a due watering: `program:date:start:zone`, or stumps and a hash where that is too long."""
     at = f"{start:%H%M%S}" if start.second else f"{start:%H%M}"
     full = f"{program_id}:{day:%Y%m%d}:{at}:{zone_id}"
     if len(full) <= _LONGEST_ID:
