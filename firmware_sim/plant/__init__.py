@@ -1,0 +1,1 @@
+"""The physics of the field: pure functions of values. Time and randomness are arguments."""
