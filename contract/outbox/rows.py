@@ -66,17 +66,18 @@ class Outbox:
         db.execute(_LANES)
         self._begin_boot()
 
-    def append(self, *records: Record) -> None:
+    def append(self, *records: Record, origin: str | None = None) -> None:
         """Store records inside the caller's transaction; whatever `seq` they carry is replaced by the lane's next.
 
-        Raise OutboxFull when the database is at its limit and no reading is left to thin.
+        `origin` is stamped on them as `node_id`, by a node that passes on what another one measured. Raise OutboxFull
+        when the database is at its limit and no reading is left to thin.
         """
         readings = [record for record in records if isinstance(record, Reading)]
         events = [record for record in records if not isinstance(record, Reading)]
         if readings:
-            self._store(Lane.READINGS, [_body(reading) for reading in readings], readings[-1])
+            self._store(Lane.READINGS, [_body(reading, origin) for reading in readings], readings[-1])
         if events:
-            self._store(Lane.EVENTS, [_body(event) for event in events], events[-1])
+            self._store(Lane.EVENTS, [_body(event, origin) for event in events], events[-1])
         if readings:
             excess = self.depth(Lane.READINGS) - self._max_readings
             if excess > 0:
@@ -84,7 +85,7 @@ class Outbox:
                 self._thin(excess + self._max_readings // 100, readings[-1])
 
     def batch(self, lane: Lane, after_row: int, limit: int) -> Parcel | None:
-        """Return the next records of one boot after `after_row` (0 = from the oldest), at most `limit`; None at the end.
+        """Return the next records of one boot after `after_row` (0 = the oldest), at most `limit`; None at the end.
 
         Its `after_seq` is what the receiver holds, or the record at `after_row` when that batch is still on its way.
         """
@@ -276,10 +277,14 @@ class Outbox:
         self._gap_row = self._store(Lane.EVENTS, [_body(gap)], gap)
 
 
-def _body(record: Record) -> str:
+def _body(record: Record, origin: str | None = None) -> str:
     """Return the record's JSON from after its first field, which is `seq`: the row's number stands for that."""
+    if origin is not None and record.node_id is not None:
+        record = record.model_copy(update={"node_id": origin})
+        origin = None
     text = record.model_dump_json(exclude_none=True)
-    return text[text.index(",") + 1 :]
+    rest = text[text.index(",") + 1 :]
+    return rest if origin is None else f'"node_id":"{origin}",{rest}'
 
 
 def _json(seq: int, body: str) -> str:
