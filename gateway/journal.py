@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from contract.messages import FarmConfig, NodeConfig, Reply
+from contract.store import transaction
 from gateway.planning.dispatch import WantedClose, WantedCloseAll
 from gateway.planning.runs import Run
 from irrigation.model import Decision, Entry, Timetable
@@ -74,14 +75,9 @@ class Journal:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written inside is committed together at the end, or not at all when it raises."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
+        """Commit all that is written inside together, or nothing of it when an exception leaves."""
+        with transaction(self.db):
             yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
 
     def _docs(self, kind: type[T], query: str, *args: object) -> list[T]:
         return [_load(kind, row[0]) for row in self.db.execute(query, args)]

@@ -1,0 +1,195 @@
+"""Answers what the server asks: water, stop, stop everything. Each order is decided once, in one transaction.
+
+An order that was answered before gets the same answer again. What an order wants of the boards is left in the journal,
+where the dispatcher finds it, now and after a restart.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from contract.messages import Close, CloseAll, Command, Open, Outcome, Reason, Reply
+from contract.outbox import Outbox
+from gateway.boards import Board, Boards
+from gateway.journal import Journal
+from gateway.plan import Plan
+from gateway.planning.admission import admit, taken
+from gateway.planning.dispatch import WantedClose, WantedCloseAll, all_closed
+from gateway.planning.runs import Run, as_event, refusal, unanswered
+from irrigation.run import RunState
+
+log = logging.getLogger(__name__)
+
+ANSWER_MARGIN = timedelta(seconds=1)
+"""A board may take an order in its last moment: its answer is awaited this much longer."""
+GATEWAY_ACTOR = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A close that the gateway made up itself, to know its answer by."""
+
+    run_id: str
+    node_id: str
+
+
+class Orders:
+    """The server's orders and the boards' answers to them."""
+
+    def __init__(self, journal: Journal, outbox: Outbox, boards: Boards, plan: Plan) -> None:
+        self._journal = journal
+        self._outbox = outbox
+        self._boards = boards
+        self._plan = plan
+
+    def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
+        """Decide an order and return its answer; a repeated one gets the answer that it got."""
+        if retained:
+            return _refused(order.id, now, Reason(code="retained"))
+        known = self._journal.answer(order.id)
+        if known is not None:
+            return known
+        with self._journal.transaction():
+            if isinstance(order, Open):
+                reply = self._open(order, now)
+            elif isinstance(order, Close):
+                reply = self._close(order, now)
+            elif isinstance(order, CloseAll):
+                reply = self._close_all(order, now)
+            else:
+                reply = _refused(order.id, now, Reason(code="not-for-gateway"))
+            self._journal.save_answer(reply)
+        said = reply.reason.code if reply.reason else ""
+        log.info("order %s id=%s actor=%s outcome=%s reason=%s", order.kind, order.id, order.actor, reply.outcome, said)
+        return reply
+
+    # --- what may be asked ---
+
+    def _open(self, order: Open, now: datetime) -> Reply:
+        verdict = self._verdict(order, now)
+        if isinstance(verdict, Reason):
+            farm = self._plan.farm
+            zone = next((zone for zone in farm.zones if zone.id == order.zone_id), None) if farm else None
+            if self._journal.run(order.run_id) is None:
+                self._outbox.append(refusal(order, zone, now, verdict))
+            return _refused(order.id, now, verdict)
+        self._journal.save_run(verdict)
+        self._outbox.append(as_event(verdict, RunState.ACCEPTED, now))
+        return Reply(command_id=order.id, at=now, outcome=Outcome.ACCEPTED)
+
+    def _verdict(self, order: Open, now: datetime) -> Run | Reason:
+        if self._journal.is_void(order.run_id):
+            return Reason(code="closed-before")
+        if self._journal.run(order.run_id) is not None:
+            return Reason(code="run-known")
+        farm = self._plan.farm
+        longest = timedelta(seconds=max((zone.max_run_s for zone in farm.zones), default=0)) if farm else timedelta(0)
+        entries = self._plan.fixed(now, until=order.expires_at + longest)
+        claims = taken(self._journal.under_way(), entries, now)
+        return admit(order, farm, claims, now, stuck_zones=self._boards.stuck_zones())
+
+    def _close(self, order: Close, now: datetime) -> Reply:
+        # Never too late: the run has that id and no other, so closing it is right whenever it arrives.
+        run = self._journal.run(order.run_id)
+        node_id = run.node_id if run else self._boards.running(order.run_id)
+        if node_id is None or (run is not None and not run.under_way):
+            if run is None:
+                self._journal.void(order.run_id, now)
+            return Reply(command_id=order.id, at=now, outcome=Outcome.DONE)
+        wanted = WantedClose(run_id=order.run_id, node_id=node_id, actor=order.actor)
+        self._journal.want_close(wanted, order.id)
+        return Reply(command_id=order.id, at=now, outcome=Outcome.ACCEPTED)
+
+    def _close_all(self, order: CloseAll, now: datetime) -> Reply:
+        # Too late is too late here: it would close what was opened since.
+        if now >= order.expires_at:
+            return _refused(order.id, now, Reason(code="expired"))
+        asked = self.want_all_closed(order.actor, now, order.id)
+        return Reply(command_id=order.id, at=now, outcome=Outcome.ACCEPTED if asked else Outcome.DONE)
+
+    def want_all_closed(self, actor: str, now: datetime, command_id: str | None = None) -> bool:
+        """Want every valve of the farm closed, whatever waits refused; inside a transaction. False without boards."""
+        for run in self._journal.under_way():
+            self._journal.want_close(WantedClose(run_id=run.run_id, node_id=run.node_id, actor=actor), None)
+        nodes = self._plan.nodes()
+        for node_id in nodes:
+            self._journal.want_close_all(WantedCloseAll(node_id=node_id, actor=actor, asked_at=now), command_id)
+        return bool(nodes)
+
+    # --- what becomes of it ---
+
+    def expire(self, now: datetime) -> bool:
+        """End the orders that no board answered in time, and want them closed in case one was taken unheard."""
+        late = [run for run in unanswered(self._journal.under_way()) if _answer_by(run) <= now]
+        if not late:
+            return False
+        with self._journal.transaction():
+            for run in late:
+                reason = Reason(code="board-away", params={"node_id": run.node_id})
+                self._end(run, RunState.EXPIRED, now, reason)
+                close = WantedClose(run_id=run.run_id, node_id=run.node_id, actor=GATEWAY_ACTOR)
+                self._journal.want_close(close, None)
+                log.warning("order expired run=%s node=%s", run.run_id, run.node_id)
+        return True
+
+    def next_expiry(self) -> datetime | None:
+        """Return when the next unanswered order expires."""
+        return min((_answer_by(run) for run in unanswered(self._journal.under_way())), default=None)
+
+    def answered(self, node_id: str, reply: Reply, minted: Minted | None, now: datetime) -> tuple[Reply, ...]:
+        """Take a board's answer; return what the server must be told of it."""
+        if minted is not None:
+            return self._close_answered(minted, reply, now) if minted.node_id == node_id else ()
+        run = self._journal.run_of(reply.command_id)
+        if run is None or run.node_id != node_id or not run.under_way:
+            return ()
+        with self._journal.transaction():
+            if reply.outcome is Outcome.REFUSED and run.state is RunState.ACCEPTED:
+                self._end(run, RunState.REFUSED, now, reply.reason)
+            elif not run.answered:
+                self._journal.save_run(replace(run, answered=True))
+        return () if reply.outcome is Outcome.ACCEPTED else (reply,)
+
+    def _close_answered(self, minted: Minted, reply: Reply, now: datetime) -> tuple[Reply, ...]:
+        if reply.outcome is not Outcome.DONE:
+            return ()
+        with self._journal.transaction():
+            run = self._journal.run(minted.run_id)
+            if run is not None and run.state is RunState.ACCEPTED:
+                # It never opened, so its board has nothing to report of it.
+                self._end(run, RunState.STOPPED, now, Reason(code="stopped-before-opening"))
+            return self.run_ended(minted.run_id, now)
+
+    def run_ended(self, run_id: str, now: datetime) -> tuple[Reply, ...]:
+        """Strike the wish to close that run; return the end of the order behind it. Inside a transaction."""
+        _, command_id = self._journal.close_met(run_id)
+        return self._done(command_id, now)
+
+    def shown(
+        self, node_id: str, state: NodeState | None, told_at: datetime | None, now: datetime
+    ) -> tuple[Reply, ...]:
+        """Strike the wish to close all of a board's valves when it shows that they are; return the order's end."""
+        wanted = next((one for one in self._journal.close_alls() if one.node_id == node_id), None)
+        if wanted is None or not all_closed(wanted, state, told_at):
+            return ()
+        with self._journal.transaction():
+            return self._done(self._journal.close_all_met(board.node_id), now)
+
+    def _done(self, command_id: str | None, now: datetime) -> tuple[Reply, ...]:
+        if command_id is None:
+            return ()
+        reply = Reply(command_id=command_id, at=now, outcome=Outcome.DONE)
+        self._journal.save_answer(reply)
+        return (reply,)
+
+    def _end(self, run: Run, state: RunState, now: datetime, reason: Reason | None) -> None:
+        self._journal.save_run(replace(run, state=state, answered=True))
+        self._outbox.append(as_event(run, state, now, reason))
+
+
+def _answer_by(run: Run) -> datetime:
+    return (run.expires_at or run.asked_at) + ANSWER_MARGIN
+
+
+def _refused(command_id: str, now: datetime, reason: Reason) -> Reply:
+    return Reply(command_id=command_id, at=now, outcome=Outcome.REFUSED, reason=reason)

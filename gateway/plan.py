@@ -1,0 +1,219 @@
+"""The farm's settings in force and the timetable compiled from them, with each board's part of both."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from contract.messages import DecisionEvent, FarmConfig, NodeConfig
+from contract.outbox import Outbox
+from gateway.boards import Boards
+from gateway.errors import ConfigRefused
+from gateway.journal import Journal
+from gateway.planning import decisions, parts
+from gateway.planning.commitment import committed, plan_state, standing, with_fixed
+from gateway.planning.dispatch import Held
+from irrigation.calendar import local_to_utc
+from irrigation.model import Entry, Farm, PlanState, Skip, Timetable
+
+log = logging.getLogger(__name__)
+
+Compile = Callable[..., Timetable]
+LOOK_BACK = timedelta(days=7)
+"""The planner asks of nothing that was due longer ago whether it is settled."""
+DAILY = time(0, 5)
+"""Farm-local time at which the horizon moves on by a day."""
+
+
+class Plan:
+    """Settings and timetable in force; what is asked of it by `apply` or `compile` happens wholly or not at all."""
+
+    def __init__(
+        self,
+        farm_id: str,
+        *,
+        journal: Journal,
+        outbox: Outbox,
+        boards: Boards,
+        compile_timetable: Compile,
+        days: int,
+    ) -> None:
+        self.farm_id = farm_id
+        self._journal = journal
+        self._outbox = outbox
+        self._boards = boards
+        self._compile = compile_timetable
+        self._days = days
+        self._take(journal.config(), journal.timetable())
+        self.configs = journal.per_board("configs", NodeConfig)
+        self.parts = journal.per_board("parts", Timetable)
+
+    def _take(self, config: FarmConfig | None, timetable: Timetable | None) -> None:
+        self.config = config
+        self.timetable = timetable
+
+    @property
+    def farm(self) -> Farm | None:
+        """The farm as people want it, None until the server has told."""
+        return self.config.farm if self.config else None
+
+    @property
+    def config_version(self) -> int:
+        """The version of the farm's settings in force, 0 = none."""
+        return self.config.version if self.config else 0
+
+    @property
+    def timetable_version(self) -> int:
+        """The version of the timetable in force, 0 = none."""
+        return self.timetable.version if self.timetable else 0
+
+    def nodes(self) -> tuple[str, ...]:
+        """Return the boards that may be commanded: those of the farm's zones, and those that once were."""
+        needed = parts.nodes(self.farm) if self.farm else ()
+        return tuple(sorted({*needed, *self.parts}))
+
+    def held(self, now: datetime) -> tuple[Held, ...]:
+        """Return what each board should have and what it said it has."""
+        return tuple(
+            Held(
+                node_id=node_id,
+                online=(board := self._boards[node_id]).in_hearing(now),
+                config=self.configs.get(node_id),
+                timetable=self.parts.get(node_id),
+                config_version=board.config_version,
+                timetable_version=board.timetable_version,
+            )
+            for node_id in self.nodes()
+        )
+
+    # --- changes ---
+
+    def apply(self, config: FarmConfig, now: datetime) -> bool:
+        """Put new settings in force with their timetable; return whether an emergency stop begins with them.
+
+        Raise ConfigRefused, with nothing changed, when they are another farm's or cannot be planned by.
+        """
+        farm = config.farm
+        if farm.id != self.farm_id:
+            raise ConfigRefused(f"settings of farm {farm.id!r} came to the gateway of farm {self.farm_id!r}")
+        if config == self.config:
+            return False
+        self.settle_skips(now)
+        stopped_before = self.farm is not None and self.farm.hold is not None and self.farm.hold.emergency
+        try:
+            timetable, fixed = self._compiled(farm, now)
+        except (ValueError, ArithmeticError, LookupError) as exc:
+            raise ConfigRefused(f"version {config.version} cannot be planned by: {exc}") from exc
+        with self._journal.transaction():
+            self._settle_skips(timetable, now)
+            self._journal.note("farm_config", FarmConfig, config)
+            configs = self._save_configs(config)
+            timetable, changed = self._save_timetable(farm, timetable, fixed, now)
+        self._take(config, timetable)
+        self.configs |= configs
+        self.parts |= changed
+        log.info("settings applied version=%d timetable=%d parts=%d", config.version, timetable.version, len(changed))
+        return farm.hold is not None and farm.hold.emergency and not stopped_before
+
+    def compile(self, now: datetime) -> bool:
+        """Compile anew from what has happened; return whether the timetable or a part of it changed."""
+        if self.farm is None:
+            return False
+        self.settle_skips(now)  # first: what was held back at its time is not placed anew when the hold goes
+        before = self.timetable
+        timetable, fixed = self._compiled(self.farm, now)
+        with self._journal.transaction():
+            self._settle_skips(timetable, now)
+            timetable, changed = self._save_timetable(self.farm, timetable, fixed, now)
+        self._take(self.config, timetable)
+        self.parts |= changed
+        if changed:
+            entries = len(timetable.entries)
+            log.info("timetable compiled version=%d entries=%d parts=%d", timetable.version, entries, len(changed))
+        return timetable is not before or bool(changed)
+
+    def settle_skips(self, now: datetime) -> bool:
+        """Record the decision of every skip whose time has come; return whether there were any."""
+        if self.timetable is None or not any(skip.due <= now for skip in self._pending_skips(now)):
+            return False
+        with self._journal.transaction():
+            self._settle_skips(self.timetable, now)
+        return True
+
+    def next_skip(self, now: datetime) -> datetime | None:
+        """Return when the next skip is due."""
+        return min((skip.due for skip in self._pending_skips(now)), default=None)
+
+    def next_daily(self, now: datetime) -> datetime | None:
+        """Return the next farm-local 00:05."""
+        if self.farm is None:
+            return None
+        tz = ZoneInfo(self.farm.tz)
+        today = now.astimezone(tz).date()
+        days = (local_to_utc(today + timedelta(days=ahead), DAILY, tz) for ahead in range(3))
+        return next(at for at in days if at > now)
+
+    def fixed(self, now: datetime, until: datetime | None = None) -> tuple[Entry, ...]:
+        """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
+        if self.timetable is None:
+            return ()
+        away = self._boards.away(self.nodes(), now)
+        return committed(self.timetable.entries, self._journal.settled(now - LOOK_BACK), away, now, until)
+
+    # --- how ---
+
+    def _compiled(self, farm: Farm, now: datetime) -> tuple[Timetable, tuple[Entry, ...]]:
+        state, fixed = self._state(farm, now)
+        return self._compile(farm, state, now, days=self._days, version=1), fixed
+
+    def _state(self, farm: Farm, now: datetime) -> tuple[PlanState, tuple[Entry, ...]]:
+        fixed = tuple(entry for entry in self.fixed(now) if standing(entry, farm))
+        return plan_state(self._journal.under_way(), fixed, self._journal.settled(now - LOOK_BACK), now), fixed
+
+    def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
+        changed = {}
+        for node_id in {*parts.nodes(config.farm), *self.configs}:
+            held = self.configs.get(node_id)
+            wanted = parts.node_config(config.farm, node_id, config.version)
+            if held is not None and held.model_copy(update={"version": config.version}) == wanted:
+                continue
+            told = self._boards[node_id].config_version
+            version = parts.next_version(config.version - 1, held.version if held else None, told)
+            changed[node_id] = wanted.model_copy(update={"version": version})
+            self._journal.save_config(node_id, changed[node_id])
+        return changed
+
+    def _save_timetable(
+        self, farm: Farm, new: Timetable, fixed: tuple[Entry, ...], now: datetime
+    ) -> tuple[Timetable, dict[str, Timetable]]:
+        """Keep the timetable in force where the new one says the same; return it and the parts that changed."""
+        new = with_fixed(new, fixed)
+        told = [self._boards[node_id].timetable_version for node_id in self.nodes()]
+        new = replace(new, version=parts.next_version(self.timetable_version, *told))
+        if self.timetable is not None and parts.says_the_same(self.timetable, new, now):
+            new = self.timetable
+        else:
+            self._journal.note("timetable", Timetable, new)
+            self._journal.save_entries(new.entries)
+        changed = {}
+        for node_id in {*parts.nodes(farm), *self.parts}:
+            wanted = parts.part(new, node_id)
+            held = self.parts.get(node_id)
+            if held is None or not parts.says_the_same(held, wanted, now):
+                changed[node_id] = wanted
+                self._journal.save_part(node_id, wanted)
+        return new, changed
+
+    def _pending_skips(self, now: datetime) -> list[Skip]:
+        if self.timetable is None or not self.timetable.skipped:
+            return []
+        settled = self._journal.settled(now - LOOK_BACK)
+        return [skip for skip in self.timetable.skipped if skip.id not in settled]
+
+    def _settle_skips(self, timetable: Timetable, now: datetime) -> None:
+        """Record the decision of each of its skips whose time has come."""
+        settled = self._journal.settled(now - LOOK_BACK)
+        for decision in decisions.of_skips(timetable.skipped, settled, now):
+            self._journal.settle(decision)
+            self._outbox.append(DecisionEvent(seq=1, at=now, decision=decision))
