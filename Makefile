@@ -3,18 +3,68 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench venv venv-dev web system test-web check-web lock
+.PHONY: help run test check fix bench venv venv-dev web system web-tools test-web test-python check-python check-docs check-web lock
 bin := .venv/bin
+ARGS ?=
 
 help:
 	@echo "make run     the whole farm on this machine: broker, field, boards, gateway, server, phone app"
 	@echo "make test    every test, with a real broker, a real InfluxDB and a real browser"
 	@echo "make check   format, lint, types, imports, docs, web"
-	@echo "make fix     put format and lint right where a tool can"
-	@echo "make bench   the numbers of the README, measured here"
+	@echo "make fix     put right what a tool can put right"
+	@echo "make bench   the numbers of the README, measured on this machine"
+	@echo "ARGS passes on: make run ARGS='--port 9000 --data /srv/farm', make test ARGS='-k valve'"
+
+# The shell takes the place of make, so that Ctrl-C reaches the demo once and its farewell is the last thing seen.
+run: venv web
+	@exec $(bin)/tuoi demo $(ARGS)
+
+test: system test-web test-python
+
+check: check-python check-docs check-web
+
+fix: venv-dev
+	$(bin)/ruff check --fix --quiet .
+	$(bin)/ruff format .
+
+bench: venv-dev system web
+	@$(bin)/python -m tests.bench $(ARGS)
+
+# --- parts ----------------------------------------------------------------------------------------------------------
 
 venv:
 	@scripts/venv.sh demo
 
 venv-dev:
 	@scripts/venv.sh dev
+
+system:
+	@scripts/system.sh
+
+web:
+	@scripts/web.sh bundle
+
+web-tools: venv-dev web
+	@scripts/web.sh tools
+
+test-web: web-tools
+	scripts/node.sh npm test
+
+test-python: venv-dev web
+	$(bin)/python -m pytest $(ARGS)
+
+check-python: venv-dev
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/lint-imports --no-cache
+
+check-docs: venv-dev
+	$(bin)/python -m pytest -q --no-header --durations=0 tests/test_house.py
+
+check-web: web-tools
+	scripts/node.sh npm run check
+
+# After a change of pyproject.toml. Needs uv; writes versions and hashes and no download address.
+lock:
+	scripts/lock.sh

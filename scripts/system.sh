@@ -1,0 +1,40 @@
+#!/bin/sh
+# What the tests need of the system: a broker, an InfluxDB, nginx in front of it, a browser, a font with Vietnamese.
+# Installs what is missing where it may; otherwise says exactly what to type. Quick when nothing is missing.
+set -eu
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+missing=
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need mosquitto mosquitto
+need influxd influxdb
+need nginx nginx-light
+need chromium chromium
+vietnamese() {
+    [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || [ -n "$(fc-list :lang=vi 2>/dev/null | head -n 1)" ]
+}
+vietnamese || missing="$missing fonts-dejavu-core"
+[ -n "$missing" ] || exit 0
+
+say() { printf '%s\n' "$*" >&2; }
+by_hand() {
+    say "The tests need these Debian packages, which are not installed:$missing"
+    say "Install them, then run make test again:"
+    say "    sudo apt-get update && sudo apt-get install --no-install-recommends$missing"
+    exit 1
+}
+
+command -v apt-get >/dev/null 2>&1 || by_hand
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || by_hand
+    # Without a terminal sudo can ask nobody.
+    sudo -n true 2>/dev/null || [ -t 0 ] || by_hand
+    sudo=sudo
+fi
+say "Installing$missing ..."
+install() {
+    # shellcheck disable=SC2086 # a list of words
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $missing </dev/null >&2
+}
+install || { $sudo apt-get update --quiet >&2 && install; } || by_hand

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The phone app. scripts/web.sh bundle: build it, through the same hook as every wheel, if its sources have changed.
+# scripts/web.sh tools: what its tests and checks need besides. Both are quick when nothing has changed.
+set -eu
+cd "$(dirname "$0")/.."
+web=server/web
+
+say() { printf '%s\n' "$*" >&2; }
+
+case ${1:?bundle or tools} in
+bundle)
+    sources=$(find $web hatch_build.py -name node_modules -prune -o -name dist -prune -o -type f -print | LC_ALL=C sort |
+        while read -r each; do cksum "$each"; done | cksum)
+    if [ -e $web/dist/index.html ] && [ "$(cat .venv/web-bundle 2>/dev/null)" = "$sources" ]; then exit 0; fi
+    say "Building the phone app ..."
+    rm -f .venv/web-bundle
+    npm_config_cache=$PWD/.venv/npm-cache WEB_BUILD=force PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+        .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+    [ -e $web/dist/index.html ] || { say "The hook ended without a bundle in $web/dist."; exit 1; }
+    printf '%s\n' "$sources" > .venv/web-bundle
+    ;;
+tools)
+    # Not "node_modules is there": the hook leaves one without the development tools.
+    if [ -x $web/node_modules/.bin/vitest ] && [ "$(cat $web/node_modules/.locked 2>/dev/null)" = "$(cksum < $web/package-lock.json)" ]; then
+        exit 0
+    fi
+    say "Installing the phone app's test tools ..."
+    scripts/node.sh npm ci --no-audit --no-fund --loglevel=error
+    cksum < $web/package-lock.json > $web/node_modules/.locked
+    ;;
+esac
