@@ -1,0 +1,162 @@
+/** The shapes of docs/api.md, as the app reads them. Times are ISO 8601 UTC strings. */
+
+export type Lang = 'vi' | 'en' | 'fr';
+export type Role = 'farmer' | 'technician' | 'manager';
+export type Params = Record<string, unknown>;
+
+export interface Me {
+  name: string;
+  display_name: string;
+  role: Role;
+  language: Lang;
+  farms: { id: string; name: string }[];
+}
+
+export type Dose =
+  | { minutes: number }
+  | { litres: number; max_minutes: number }
+  | { until_moisture_pct: number; max_minutes: number };
+
+export type RunState =
+  | 'asked' | 'accepted' | 'opening' | 'open' | 'watering' | 'closing' | 'done'
+  | 'refused' | 'expired' | 'failed' | 'interrupted' | 'stopped';
+
+export interface Run {
+  id: string;
+  zone_id: string;
+  state: RunState;
+  dose: Dose;
+  max_s: number;
+  actor: string;
+  origin: 'person' | 'program';
+  program_id: string | null;
+  asked_at: string;
+  expires_at: string | null;
+  opened_at: string | null;
+  closes_at: string | null;
+  ended_at: string | null;
+  at: string;
+  litres: number | null;
+  flow_l_min: number | null;
+  has_meter: boolean;
+  reason: { code: string; params: Params } | null;
+}
+
+export interface Zone {
+  id: string;
+  name: string;
+  crop: string;
+  area_m2: number | null;
+  emitters: string;
+  node_id: string;
+  channel: string;
+  source_id: string;
+  flow_l_min: number;
+  has_meter: boolean;
+  max_run_s: number;
+  moisture_low_pct: number;
+  moisture_high_pct: number;
+  moisture: { value: number; at: string; quality: string; sensors: number } | null;
+  report_every_s: number;
+  next: { entry_id: string; start: string; duration_s: number; program_id: string | null; rule: string; params: Params } | null;
+  last_dose: Dose | null;
+  run_id: string | null;
+}
+
+export interface Valve {
+  channel: string;
+  zone_id: string | null;
+  state: 'closed' | 'open' | 'closing' | 'close_failed';
+}
+
+export interface Node {
+  id: string;
+  name: string;
+  online: boolean;
+  last_heard: string | null;
+  software: string | null;
+  battery_v: number | null;
+  plan: 'timetable' | 'base' | 'none';
+  timetable_version: number | null;
+  valid_until: string | null;
+  clock_trusted: boolean;
+  outbox_events: number;
+  outbox_readings: number;
+  valves: Valve[];
+}
+
+export interface Alert {
+  id: string;
+  kind: string;
+  severity: 'warning' | 'critical';
+  zone_id: string | null;
+  node_id: string | null;
+  raised_at: string;
+  acknowledged_at: string | null;
+  cleared_at: string | null;
+  params: Params;
+}
+
+export interface Snapshot {
+  at: string;
+  farm: {
+    id: string; name: string; cooperative: string; tz: string;
+    lat: number; lon: number; help_phone: string | null;
+  };
+  link: { gateway_online: boolean; last_heard: string | null };
+  hold: { until: string | null; reason: string } | null;
+  weather: { rain_mm_today: number | null; air_temperature_c: number | null; at: string } | null;
+  sources: Record<string, { id: string; name: string; capacity_l_min: number }>;
+  zones: Record<string, Zone>;
+  runs: Record<string, Run>;
+  nodes: Record<string, Node>;
+  alerts: Record<string, Alert>;
+}
+
+export type Calendar =
+  | { kind: 'weekly'; days: number[] }
+  | { kind: 'every_n_days'; n: number; anchor: string };
+
+export interface ProgramDraft {
+  name: string;
+  enabled: boolean;
+  calendar: Calendar;
+  starts: string[];
+  zones: { zone_id: string; dose: Dose }[];
+}
+
+export interface Program extends ProgramDraft {
+  id: string;
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+export interface Entry {
+  id: string; zone_id: string; program_id: string | null; due: string; start: string;
+  duration_s: number; dose: Dose; litres: number | null; rule: string; params: Params;
+}
+
+export interface Skipped {
+  id: string; zone_id: string; program_id: string | null; due: string; rule: string; params: Params;
+}
+
+export interface Timetable {
+  version: number; compiled_at: string; valid_until: string; tz: string; entries: Entry[]; skipped: Skipped[];
+}
+
+export interface Decision {
+  id: string; zone_id: string; program_id: string | null; due: string;
+  result: 'ran' | 'changed' | 'skipped' | 'refused'; rule: string; params: Params; at: string; run_id: string | null;
+}
+
+export interface Series {
+  quantity: string; unit: string; step_s: number;
+  points: [number, number | null, number | null, number | null][];
+  last_at: string | null;
+}
+
+export interface StopAll {
+  id: string;
+  valves: { zone_id: string | null; channel: string; node_id: string; state: string }[];
+}

@@ -1,0 +1,26 @@
+/** The service worker, and the newer app that may be waiting. The person decides when it takes over. */
+let waiting = $state.raw<ServiceWorker | null>(null);
+
+export const updateWaiting = (): boolean => waiting !== null;
+
+export function applyUpdate(): void {
+  navigator.serviceWorker.addEventListener('controllerchange', () => location.reload());
+  waiting?.postMessage('go');
+}
+
+export function registerWorker(): void {
+  if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
+  void navigator.serviceWorker.register('/sw.js').then((registration) => {
+    const watch = (worker: ServiceWorker | null): void => {
+      const check = (): void => {
+        if (worker?.state === 'installed' && navigator.serviceWorker.controller) waiting = worker;
+      };
+      worker?.addEventListener('statechange', check);
+      check();
+    };
+    watch(registration.waiting);
+    registration.addEventListener('updatefound', () => watch(registration.installing));
+  }, () => {
+    // Without a worker the app still works, only not without a network.
+  });
+}
