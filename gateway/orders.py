@@ -165,12 +165,10 @@ class Orders:
         _, command_id = self._journal.close_met(run_id)
         return self._done(command_id, now)
 
-    def shown(
-        self, node_id: str, state: NodeState | None, told_at: datetime | None, now: datetime
-    ) -> tuple[Reply, ...]:
+    def shown(self, board: Board, now: datetime) -> tuple[Reply, ...]:
         """Strike the wish to close all of a board's valves when it shows that they are; return the order's end."""
-        wanted = next((one for one in self._journal.close_alls() if one.node_id == node_id), None)
-        if wanted is None or not all_closed(wanted, state, told_at):
+        wanted = next((one for one in self._journal.close_alls() if one.node_id == board.node_id), None)
+        if wanted is None or not all_closed(wanted, board.state, board.told_at):
             return ()
         with self._journal.transaction():
             return self._done(self._journal.close_all_met(board.node_id), now)

@@ -45,13 +45,14 @@ class Plan:
         self._boards = boards
         self._compile = compile_timetable
         self._days = days
-        self._take(journal.config(), journal.timetable())
-        self.configs = journal.per_board("configs", NodeConfig)
-        self.parts = journal.per_board("parts", Timetable)
+        self.load()
 
-    def _take(self, config: FarmConfig | None, timetable: Timetable | None) -> None:
-        self.config = config
-        self.timetable = timetable
+    def load(self) -> None:
+        """Take what the journal has committed."""
+        self.config = self._journal.config()
+        self.timetable = self._journal.timetable()
+        self.configs = self._journal.per_board("configs", NodeConfig)
+        self.parts = self._journal.per_board("parts", Timetable)
 
     @property
     def farm(self) -> Farm | None:
@@ -110,7 +111,8 @@ class Plan:
             self._journal.note("farm_config", FarmConfig, config)
             configs = self._save_configs(config)
             timetable, changed = self._save_timetable(farm, timetable, fixed, now)
-        self._take(config, timetable)
+        self.config = config
+        self.timetable = timetable
         self.configs |= configs
         self.parts |= changed
         log.info("settings applied version=%d timetable=%d parts=%d", config.version, timetable.version, len(changed))
@@ -126,7 +128,7 @@ class Plan:
         with self._journal.transaction():
             self._settle_skips(timetable, now)
             timetable, changed = self._save_timetable(self.farm, timetable, fixed, now)
-        self._take(self.config, timetable)
+        self.timetable = timetable
         self.parts |= changed
         if changed:
             entries = len(timetable.entries)

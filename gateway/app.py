@@ -1,0 +1,352 @@
+"""The gateway's composition root: one task group around the links, the sender, the dispatcher, the herald and the plan.
+
+Whatever it does is committed in the journal first; all tasks can be killed at any moment and begun again.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from contract.errors import ContractError, NotConnected
+from contract.inbox import Inbox
+from contract.link import Incoming, Link, LinkSettings
+from contract.messages import (
+    Ack,
+    Batch,
+    BootEvent,
+    Close,
+    CloseAll,
+    FarmConfig,
+    FaultEvent,
+    Hello,
+    NodeState,
+    Open,
+    Pulse,
+    Reply,
+    Restart,
+    Status,
+)
+from contract.outbox import Outbox, Sender
+from contract.store import open_database
+from contract.topics import GATEWAY, Channel, down_filter, farm_up_filter
+from gateway.boards import Boards
+from gateway.clock import Clock
+from gateway.dispatcher import Dispatcher
+from gateway.errors import ConfigRefused
+from gateway.herald import Herald, News
+from gateway.journal import Journal
+from gateway.orders import Orders
+from gateway.plan import Plan
+from gateway.reports import Reports
+from gateway.settings import Settings
+from gateway.wakes import Wakes
+from irrigation.planner import compile_timetable
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "journal.sqlite3"
+TICK_S = 30.0
+REPLAN_S = 0.3
+"""Planning waits this long after a change: the valve's own messages go first, and several changes are one plan."""
+CONFIG_FAULT = "config-refused"
+
+
+class Gateway:
+    """One farm's gateway, made from its settings; `run` lives until `stop` is set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.farm_id = settings.farm_id
+        db = open_database(settings.data_dir / JOURNAL)
+        self.journal = Journal(db)
+        boot_id = secrets.token_hex(8)
+        software = _software()
+        self.clock = Clock(self.journal.fact("last_time", datetime))
+        self.outbox = Outbox(db, boot_id=boot_id, max_readings=settings.max_readings)
+        self.boards = Boards(self.journal)
+        self.plan = Plan(
+            settings.farm_id,
+            journal=self.journal,
+            outbox=self.outbox,
+            boards=self.boards,
+            compile_timetable=compile_timetable,
+            days=settings.plan.days,
+        )
+        self.orders = Orders(self.journal, self.outbox, self.boards, self.plan)
+        self.reports = Reports(self.journal, Inbox(db), self.outbox, self.plan, self.orders)
+        self._say_birth(boot_id, None if db.quarantined is None else db.quarantined.name)
+
+        death = Status(online=False, boot_id=boot_id, at=self.clock.now(), software=software)
+        will = (self.farm_id, GATEWAY, death)
+        farm, own = farm_up_filter(self.farm_id), down_filter(self.farm_id, GATEWAY)
+        if settings.uplink is None:
+            self.link = self.uplink = self._link(settings.mqtt, [farm, own], self._on_both_connected, will)
+        else:
+            self.link = self._link(settings.mqtt, [farm], self._on_boards_connected, None)
+            self.uplink = self._link(settings.uplink, [own], self._on_server_connected, will)
+        self.sender = Sender(self.outbox, self.uplink, self.farm_id, GATEWAY)
+        self.dispatcher = Dispatcher(self.link, self.journal, self.plan, self.clock, boot_id)
+        self.herald = Herald(
+            self.uplink, boards=self.boards, plan=self.plan, outbox=self.outbox, clock=self.clock, software=software
+        )
+        self.wakes = Wakes()
+        self.refused = 0
+        """Messages of other farms, or that have no business here."""
+        self._look = asyncio.Event()
+        self._ticked = asyncio.Event()
+        self._stale = True
+        self._soon: asyncio.TimerHandle | None = None
+
+    def _link(
+        self,
+        settings: LinkSettings,
+        subscriptions: list[str],
+        on_connect: Callable[[], Coroutine[Any, Any, None]],
+        will: tuple[str, str, Status] | None,
+    ) -> Link:
+        return Link(
+            settings,
+            client_id=self.settings.client_id,
+            subscriptions=subscriptions,
+            on_message=self.on_message,
+            on_connect=on_connect,
+            will=will,
+        )
+
+    def _say_birth(self, boot_id: str, quarantined: str | None) -> None:
+        """Tell the server of this start, and how the last one ended as far as the journal tells."""
+        now = self.clock.now()
+        crashed = self.journal.fact("running", bool) or False
+        with self.journal.transaction():
+            why = "crash" if crashed else "start"
+            self.outbox.append(BootEvent(seq=1, at=now, boot_id=boot_id, why=why))
+            if quarantined is not None:
+                replaced = FaultEvent(seq=1, at=now, code="database-replaced", params={"file": quarantined})
+                self.outbox.append(replaced)
+            self.journal.note("running", bool, True)  # noqa: FBT003 - a value, not a flag
+
+    # --- life ---
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Do all of it until `stop` is set; then say farewell. An error in a task ends the process."""
+        links = [self.link] if self.link is self.uplink else [self.link, self.uplink]
+        log.info("gateway up farm=%s boot=%s", self.farm_id, self.outbox.boot_id)
+        with self.wakes:
+            self.wakes.every("tick", TICK_S, self._ticked.set)
+            self._look.set()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    *(group.create_task(link.run(), name=f"link {place}") for place, link in enumerate(links)),
+                    group.create_task(self.sender.run(), name="sender"),
+                    group.create_task(self.dispatcher.run(), name="dispatcher"),
+                    group.create_task(self.herald.run(), name="herald"),
+                    group.create_task(self._keep_plan(), name="plan"),
+                    group.create_task(self._keep_house(), name="house"),
+                ]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+        if self._soon is not None:
+            self._soon.cancel()
+        with self.journal.transaction():
+            self._save()
+            self.journal.note("running", bool, False)  # noqa: FBT003 - a value, not a flag
+        self.journal.db.close()
+        log.info("gateway down farm=%s", self.farm_id)
+
+    async def _on_boards_connected(self) -> None:
+        self.dispatcher.again()
+
+    async def _on_server_connected(self) -> None:
+        self.herald.tell(News.BIRTH | News.STATE | News.PLAN)
+        self.sender.on_connect()
+
+    async def _on_both_connected(self) -> None:
+        await self._on_server_connected()
+        await self._on_boards_connected()
+
+    async def _keep_plan(self) -> None:
+        """Look after everything that has a moment: orders that expire, skips that come due, the plan that grows old."""
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            now = self.clock.now()
+            if not self.clock.trusted():
+                log.warning("clock not trusted now=%s: nothing is planned", now.isoformat())
+                continue  # the next tick looks again
+            changed = self.orders.expire(now)
+            changed = self.plan.settle_skips(now) or changed
+            if self._stale:
+                self._stale = False
+                if self.plan.compile(now):
+                    self.herald.tell(News.STATE | News.PLAN)
+                    changed = True
+            if changed:
+                self._wake_all()
+            self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
+            self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
+            self.wakes.at("daily", self.plan.next_daily(now), self._replan)
+
+    def _replan(self) -> None:
+        """Have the timetable compiled anew."""
+        self._stale = True
+        self._look.set()
+
+    def _look_soon(self, *, replan: bool) -> None:
+        self._stale = self._stale or replan
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(REPLAN_S, self._look_now)
+
+    def _look_now(self) -> None:
+        self._soon = None
+        self._look.set()
+
+    async def _keep_house(self) -> None:
+        """Every half minute: show the server a fresh snapshot, keep what was heard, drop what is very old."""
+        forgotten = None
+        while True:
+            await self._ticked.wait()
+            self._ticked.clear()
+            now = self.clock.now()
+            with self.journal.transaction():
+                self._save()
+                if self.clock.trusted() and forgotten != now.date():
+                    self.journal.forget(now)
+                    forgotten = now.date()
+            self.dispatcher.wake()
+            self.herald.tell()
+            self._look.set()
+
+    def _save(self) -> None:
+        self.boards.save()
+        if self.clock.trusted():
+            self.journal.note("last_time", datetime, self.clock.now())
+
+    def _wake_all(self) -> None:
+        self.dispatcher.wake()
+        self.sender.wake()
+        self.herald.tell()
+
+    # --- what is heard ---
+
+    async def on_message(self, incoming: Incoming) -> None:
+        """Pass a message to whom it concerns; it is acknowledged to the broker when this returns."""
+        address = incoming.address
+        if address.farm_id != self.farm_id:
+            self._refuse(incoming, "another farm's")
+        elif address.node_id != GATEWAY:
+            await self._from_board(address.node_id, incoming)
+        elif address.channel.startswith("down/"):
+            await self._from_server(incoming)
+        # The rest is the gateway's own echo, from a broker that cannot leave it out.
+
+    async def _from_board(self, node_id: str, incoming: Incoming) -> None:
+        now = self.clock.now()
+        message = incoming.message
+        if not incoming.retained:
+            self.boards.heard(node_id, now)
+        match message:
+            case Batch():
+                await self._batch(node_id, message, now)
+            case Status():
+                if self.boards.status(node_id, message, now):
+                    self.dispatcher.again(node_id)
+                log.info("board %s node=%s boot=%s", "up" if message.online else "down", node_id, message.boot_id)
+                self.herald.tell()
+            case Hello():
+                self.boards.hello(node_id, message)
+                self.dispatcher.again(node_id)
+                self.herald.tell()
+            case NodeState():
+                self.boards.state(node_id, message, now, retained=incoming.retained)
+                replies = self.orders.shown(self.boards[node_id], now)
+                self.dispatcher.wake()
+                self.herald.tell()
+                await self._tell(replies)
+            case Reply():
+                replies = self.orders.answered(node_id, message, self.dispatcher.minted(message.command_id), now)
+                self.sender.wake()
+                self.dispatcher.wake()
+                self._look_soon(replan=bool(replies))
+                await self._tell(replies)
+            case _:
+                self._refuse(incoming, "not for a gateway")
+
+    async def _batch(self, node_id: str, batch: Batch, now: datetime) -> None:
+        taken = self.reports.take(node_id, batch, now)
+        self.sender.wake()
+        if taken.replies or taken.replan:
+            self.dispatcher.wake()
+            self._look_soon(replan=taken.replan)
+        await self._say(self.link, node_id, Channel.ACK, taken.ack)
+        await self._tell(taken.replies)
+
+    async def _from_server(self, incoming: Incoming) -> None:
+        match incoming.message:
+            case Ack():
+                self.sender.on_ack(incoming.message)
+            case Open() | Close() | CloseAll() | Pulse() | Restart():
+                reply = self.orders.handle(incoming.message, self.clock.now(), retained=incoming.retained)
+                self.dispatcher.wake()
+                self.sender.wake()
+                self._look_soon(replan=isinstance(incoming.message, Open))
+                await self._tell([reply])
+            case FarmConfig():
+                self._configure(incoming.message)
+            case _:
+                self._refuse(incoming, "not for a gateway")
+
+    def _configure(self, config: FarmConfig) -> None:
+        """Put settings in force, or keep the last good ones and say why."""
+        now = self.clock.now()
+        faulty = self.journal.fact(CONFIG_FAULT, bool) or False
+        try:
+            with self.journal.transaction():
+                if self.plan.apply(config, now):
+                    self.orders.want_all_closed("emergency-stop", now)
+                if faulty:
+                    self._config_fault(now, cleared=True, version=config.version, why="")
+        except ConfigRefused as exc:
+            log.error("settings refused version=%d: %s", config.version, exc)
+            self._config_fault(now, cleared=False, version=config.version, why=str(exc))
+        except BaseException:
+            self.plan.load()  # the commit failed: what is in memory must not be ahead of it
+            raise
+        self._wake_all()
+        self.herald.tell(News.STATE | News.PLAN)
+        self._look.set()
+
+    def _config_fault(self, now: datetime, *, cleared: bool, version: int, why: str) -> None:
+        params: dict[str, float | str] = {"version": version, "why": why[:200]}
+        with self.journal.transaction():
+            self.outbox.append(FaultEvent(seq=1, at=now, code=CONFIG_FAULT, cleared=cleared, params=params))
+            self.journal.note(CONFIG_FAULT, bool, not cleared)
+
+    def _refuse(self, incoming: Incoming, why: str) -> None:
+        self.refused += 1
+        where = incoming.address
+        log.warning("message refused farm=%s node=%s %s: %s", where.farm_id, where.node_id, where.channel, why)
+
+    async def _tell(self, replies: Iterable[Reply]) -> None:
+        for reply in replies:
+            await self._say(self.uplink, GATEWAY, Channel.REPLY, reply)
+
+    async def _say(self, link: Link, node_id: str, channel: Channel, message: Ack | Reply) -> None:
+        """Say what is asked for again when it gets lost: an acknowledgement, an answer."""
+        try:
+            await link.publish(self.farm_id, node_id, channel, message)
+        except NotConnected as exc:
+            log.info("not said node=%s %s: %s", node_id, channel, exc)
+        except ContractError as exc:
+            log.error("not said node=%s %s: %s", node_id, channel, exc)
+
+
+def _software() -> str:
+    try:
+        return version("tuoi")
+    except PackageNotFoundError:
+        return "source tree"
