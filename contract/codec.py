@@ -34,9 +34,12 @@ def decode(channel: Channel, payload: bytes) -> Any:
     try:
         # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
         message = _adapter(channel).validate_json(payload)
+        json.loads(payload, object_pairs_hook=_no_duplicates)
     except ValidationError as exc:
         raise BadPayload(f"{channel}: {explain(exc)}") from None
-    json.loads(payload, object_pairs_hook=_no_duplicates)
+    except (ValueError, OverflowError) as exc:
+        # A number of hundreds of digits is an integer to the parser and too much for the checks of a model.
+        raise BadPayload(f"{channel}: {exc}") from None
     return message
 
 
@@ -45,7 +48,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
         keys = {key for key, _ in pairs}
         if len(keys) != len(pairs):
             twice = next(key for key in keys if sum(key == other for other, _ in pairs) > 1)
-            raise BadPayload(f"key {twice!r} stands twice in one object")
+            raise ValueError(f"key {twice!r} stands twice in one object")
 
 
 def explain(exc: ValidationError) -> str:
@@ -53,7 +56,13 @@ def explain(exc: ValidationError) -> str:
     parts = []
     for error in exc.errors(include_url=False)[:5]:
         place = ".".join(str(step) for step in error["loc"]) or "the message"
-        given = repr(error["input"])
         said = error["msg"].removeprefix("Value error, ")
-        parts.append(f"{place}: {said} (got {given if len(given) <= 60 else given[:57] + '...'})")
+        parts.append(f"{place}: {said}{_given(error['input'])}")
     return "; ".join(parts)
+
+
+def _given(value: Any) -> str:
+    if isinstance(value, dict | list | tuple | bytes):
+        return ""  # the whole message is no help
+    text = repr(value)
+    return f" (got {text if len(text) <= 60 else text[:57] + '...'})"

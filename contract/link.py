@@ -97,9 +97,10 @@ class Refused:
 class Link:
     """Publishes and receives. `run` is a task of the process; all other calls are made in the same loop.
 
-    Raises ConfigError when certificates cannot be read. Messages are handled one by one in order of arrival, and acknowledged to the broker after `on_message`
-    returned. When it raises, the connection is made anew so that the message comes again, three times at most.
-    `on_connect` is called at every connection, once the subscriptions stand; it must be idempotent.
+    Messages are handled one by one in order of arrival, and acknowledged to the broker after `on_message` returned.
+    When it raises, the connection is made anew so that the message comes again, three times at most. `on_connect` is
+    called at every connection, once the subscriptions stand; it must be idempotent. Raises ConfigError when the
+    certificates cannot be read.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ Utc = Annotated[AwareDatetime, AfterValidator(_utc)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:.-]{1,80}$")]  # run, command, boot and entry ids
 Text = Annotated[str, Field(max_length=200)]
-Seq = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Seq = Annotated[int, Field(ge=1, le=2**53 - 1)]  # what every JSON reader takes for an exact integer
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Params = dict[Annotated[str, Field(max_length=40)], float | Text]
 
