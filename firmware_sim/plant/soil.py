@@ -145,7 +145,7 @@ def _infiltrate(ground: Ground, water: list[float], hours: float, applied_mm: fl
     texture = ground.texture
     waiting_mm = min(applied_mm, texture.ksat_mm_day * hours / 24)
     taken_mm = 0.0
-    # The wetting front brings one layer after the other to field capacity; what is left fills them up, from the top again.
+    # The wetting front brings one layer after the other to field capacity; what is left fills them up, top first.
     for held in (texture.field_capacity, texture.saturation):
         for index, thickness_mm in enumerate(ground.thickness_mm):
             entering_mm = min(waiting_mm - taken_mm, max(0.0, held * thickness_mm - water[index]))

@@ -9,7 +9,7 @@ from firmware_sim.plant import climate
 
 
 class Randomness(Protocol):
-    """What a draw needs; `random.Random` has it. Seeded by the caller, so that a day stays the same however often asked."""
+    """What a draw needs; `random.Random` has it. Seeded by the caller, so that a day is always the same."""
 
     def random(self) -> float:
         """Return a number from 0 to below 1, all alike."""

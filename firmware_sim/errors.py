@@ -1,0 +1,26 @@
+"""The errors of the simulated field.
+
+FieldError
+├── FieldLost     the field's process does not answer
+├── Refused       the field said no: an unknown node or pin, a line that another process holds
+└── DemoError     the demo cannot start, in one sentence for the person who typed it
+"""
+
+
+class FieldError(Exception):
+    """Root of what can go wrong in the simulation."""
+
+
+class FieldLost(FieldError, ConnectionError):
+    """The field's process is away; `tried` says what was asked of it."""
+
+    def __init__(self, tried: str, why: object) -> None:
+        super().__init__(f"the simulated field did not answer to {tried!r}: {why}")
+
+
+class Refused(FieldError, ValueError):
+    """The field knows no such thing, or it belongs to another process."""
+
+
+class DemoError(FieldError):
+    """The demo cannot start."""

@@ -1,0 +1,135 @@
+"""What is wired to the boards: which line opens which valve, what an ADC channel sees, what makes pulses."""
+
+import math
+from collections.abc import Iterator
+from enum import StrEnum
+from random import Random
+
+from firmware_sim.errors import Refused
+from firmware_sim.lines import Function, Lines
+from firmware_sim.settings import BoardPart, FieldSettings, ProbePart, ValvePart
+from firmware_sim.world import World
+
+ADC_STEPS = 1023
+ADC_REFERENCE_V = 3.3
+
+
+class Fault(StrEnum):
+    """What can be broken on purpose. The key is a source id, or NODE/PIN, or NODE/ADC-CHANNEL."""
+
+    SOURCE_DRY = "source-dry"
+    PROBE_OPEN = "probe-open"  # a broken wire: the input floats up to the reference
+    PROBE_SHORT = "probe-short"
+    VALVE_STUCK_OPEN = "valve-stuck-open"
+    VALVE_STUCK_SHUT = "valve-stuck-shut"
+    METER_DEAD = "meter-dead"
+
+
+class Wiring:
+    """The boards' pins over the world. Valves are normally closed: open only while a line is driven to its level."""
+
+    def __init__(self, settings: FieldSettings, world: World, lines: Lines) -> None:
+        self._world, self._lines = world, lines
+        self.boards = {board.node: board for board in settings.boards}
+        self._sources = {source.id for source in settings.sources}
+        self._dice = Random(settings.seed)
+        self._faults: set[tuple[Fault, str]] = set()
+        self._counted: dict[tuple[str, int], int] = {}
+        self.pulses()  # what was counted before this process is not counted again
+
+    def board(self, node: str) -> BoardPart:
+        """Return a board; raise Refused if there is none of that name."""
+        if node not in self.boards:
+            raise Refused(f"there is no board {node!r} in this field, only {', '.join(self.boards)}")
+        return self.boards[node]
+
+    def valves(self) -> Iterator[tuple[str, ValvePart]]:
+        """All valves, each with its board's node."""
+        for node, board in self.boards.items():
+            for valve in board.valves:
+                yield node, valve
+
+    def is_open(self, node: str, valve: ValvePart) -> bool:
+        """Whether water can pass a valve now."""
+        key = f"{node}/{valve.gpio}"
+        if (Fault.VALVE_STUCK_OPEN, key) in self._faults:
+            return True
+        line = self._lines.at(node, valve.gpio)
+        driven = line.function is Function.OUTPUT and line.level == int(valve.active_high)
+        return driven and (Fault.VALVE_STUCK_SHUT, key) not in self._faults
+
+    def open_zones(self) -> set[str]:
+        """Return the zones whose valves let water pass."""
+        return {
+            valve.zone for node, board in self.boards.items() for valve in board.valves if self.is_open(node, valve)
+        }
+
+    def open_valves(self) -> dict[str, int]:
+        """Return how many valves each board holds open."""
+        return {node: sum(self.is_open(node, valve) for valve in board.valves) for node, board in self.boards.items()}
+
+    def dry_sources(self) -> set[str]:
+        """Return the sources that give nothing."""
+        return {key for fault, key in self._faults if fault is Fault.SOURCE_DRY}
+
+    def set_fault(self, name: str, key: str, *, on: bool) -> None:
+        """Break something, or mend it; raise Refused for what does not exist."""
+        try:
+            fault = Fault(name)
+        except ValueError:
+            raise Refused(f"there is no fault {name!r}, only {', '.join(Fault)}") from None
+        known = self._sources if fault is Fault.SOURCE_DRY else set(self._keys(fault))
+        if key not in known:
+            raise Refused(f"fault {fault} knows {', '.join(sorted(known))}, not {key!r}")
+        (self._faults.add if on else self._faults.discard)((fault, key))
+
+    def _keys(self, fault: Fault) -> list[str]:
+        keys = []
+        for node, board in self.boards.items():
+            if fault in {Fault.PROBE_OPEN, Fault.PROBE_SHORT}:
+                keys += [f"{node}/{probe.adc}" for probe in board.probes]
+            elif fault is Fault.METER_DEAD:
+                keys += [f"{node}/{meter.gpio}" for meter in board.meters]
+            else:
+                keys += [f"{node}/{valve.gpio}" for valve in board.valves]
+        return keys
+
+    def adc(self, node: str, channel: int) -> int:
+        """Return what a 10-bit converter reads on a channel, 0 to 1023; a channel with nothing on it reads 0."""
+        volts = self._volts(self.board(node), channel)
+        return max(0, min(ADC_STEPS, round(volts / ADC_REFERENCE_V * ADC_STEPS)))
+
+    def _volts(self, board: BoardPart, channel: int) -> float:
+        key = f"{board.node}/{channel}"
+        for probe in board.probes:
+            if probe.adc == channel:
+                if (Fault.PROBE_OPEN, key) in self._faults:
+                    return ADC_REFERENCE_V
+                return 0.0 if (Fault.PROBE_SHORT, key) in self._faults else self._probe_v(probe)
+        if board.battery is not None and board.battery.adc == channel:
+            return self._world.battery_v(board.node, self.open_valves()[board.node]) / board.battery.divider
+        if board.thermometer is not None and board.thermometer.adc == channel:
+            return 0.5 + 0.01 * self._world.air_temperature_c()
+        return 0.0
+
+    def _probe_v(self, probe: ProbePart) -> float:
+        moisture_pct = self._world.moisture_pct(probe.zone, probe.depth_m)
+        slope = (probe.wet_v - probe.dry_v) / (probe.wet_pct - probe.dry_pct)
+        return probe.dry_v + slope * (moisture_pct - probe.dry_pct) + self._dice.gauss(0, probe.noise_v)
+
+    def pulses(self) -> dict[tuple[str, int], int]:
+        """Return how many pulses each meter and rain gauge has made since this was last asked, those with any."""
+        made = {}
+        for node, board in self.boards.items():
+            counts = [
+                (meter.gpio, math.floor(self._world.pipes[meter.zone].litres * meter.pulses_per_litre + 1e-9))
+                for meter in board.meters
+            ]
+            if board.rain_gauge is not None:
+                counts.append((board.rain_gauge.gpio, math.floor(self._world.rain_mm / board.rain_gauge.mm_per_tip)))
+            for gpio, count in counts:
+                more = count - self._counted.get((node, gpio), count)
+                self._counted[node, gpio] = count
+                if more > 0 and (Fault.METER_DEAD, f"{node}/{gpio}") not in self._faults:
+                    made[node, gpio] = more
+        return made
