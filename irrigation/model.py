@@ -35,7 +35,7 @@ def slug(value: str, name: str) -> str:
 def within(value: float, low: float, high: float, name: str, unit: str) -> float:
     """Return `value` if low ≤ value ≤ high; raise ValueError naming `name` and `unit` otherwise (NaN is outside)."""
     if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{name} must be between {low:g} and {high:g} {unit}, not {value:g}")
+        raise ValueError(f"{name} must be between {low:.10g} and {high:.10g} {unit}, not {value:.10g}")
     return value
 
 

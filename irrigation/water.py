@@ -24,7 +24,7 @@ class Pulses:
 def pulses_between(before: int, after: int, *, wraps_at: int | None = None) -> Pulses:
     """Return how far a counter moved from `before` to `after`, both at least 0.
 
-    A counter that starts again at 0 after `wraps_at` - 1 is taken to have wrapped when that means less than half a turn.
+    A counter that starts again at 0 after `wraps_at` - 1 is taken to have wrapped if that means less than half a turn.
     """
     if after >= before:
         return Pulses(after - before, Count.FORWARD)

@@ -14,6 +14,7 @@ from irrigation.model import (
     Hold,
     PlanState,
     Program,
+    Skip,
     Source,
     Timetable,
     Weekly,
@@ -201,8 +202,12 @@ def assert_zones_have_one_at_a_time(entries: tuple[Entry, ...], active: tuple[Ac
         free[entry.zone_id] = end(entry)
 
 
+def everything(timetable: Timetable) -> list[Entry | Skip]:
+    return [*timetable.entries, *timetable.skipped]
+
+
 def plan_ids(timetable: Timetable) -> list[str]:
-    return [*(entry.id for entry in timetable.entries), *(skip.id for skip in timetable.skipped)]
+    return [one.id for one in everything(timetable)]
 
 
 NOTHING = PlanState()

@@ -21,6 +21,7 @@ from tests.unit.irrigation.farms import (
     assert_within_sources,
     assert_zones_have_one_at_a_time,
     end,
+    everything,
     farms,
     moments_near_changes,
     nows,
@@ -82,7 +83,7 @@ def test_each_due_watering_is_in_the_timetable_exactly_once(farm: Farm, now: dat
     found = Counter(plan_ids(timetable))
     assert certain <= found.keys()
     assert set(found.values()) <= {1}
-    dues = {one.id: one.due for one in (*timetable.entries, *timetable.skipped)}
+    dues = {one.id: one.due for one in everything(timetable)}
     assert all(dues[extra] <= now - LATE_WINDOW for extra in found.keys() - certain)  # later zones of a long program
 
 
@@ -114,7 +115,7 @@ def test_the_order_of_zones_sources_skips_and_runs_changes_nothing(
 def test_an_edit_never_fires_at_once(farm: Farm, now: datetime) -> None:
     edited = replace(farm, programs=tuple(replace(program, since=now) for program in farm.programs))
     timetable = compile_timetable(edited, NOTHING, now, days=DAYS, version=1)
-    assert all(one.due >= now for one in (*timetable.entries, *timetable.skipped))
+    assert all(one.due >= now for one in everything(timetable))
 
 
 @given(farms(), nows, st.data())
@@ -187,7 +188,7 @@ def test_the_base_plan_waters_the_same_due_waterings_as_the_timetable(farm: Farm
     timetable = compile_timetable(farm, NOTHING, now, days=3, version=1)
     entries = due_base(timetable.base, tz, now, timetable.valid_until)
     assert len({entry.id for entry in entries}) == len(entries)
-    dues = {one.id: one.due for one in (*timetable.entries, *timetable.skipped)}
+    dues = {one.id: one.due for one in everything(timetable)}
     for entry in entries:
         if entry.due > now:
             assert dues[entry.id] == entry.due
