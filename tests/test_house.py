@@ -1,0 +1,185 @@
+"""The house itself: what is there is documented, what is documented is there, and every example works."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import tuoi
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("contract", "edge", "firmware_sim", "gateway", "irrigation", "server")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def tracked() -> list[Path]:
+    """Every file of the project that still exists: what git knows, and what it would take in."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    return sorted({ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()})
+
+
+def text_of(path: Path) -> str:
+    """The file's text; what is no text has none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+DOCS = {path.relative_to(ROOT).as_posix(): text_of(path) for path in tracked() if path.suffix == ".md"}
+OPERATIONS = DOCS["docs/operations.md"]
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", tuoi.COMMANDS)
+def test_every_command_of_the_front_door_is_in_operations(command: str) -> None:
+    assert f"tuoi {command}" in OPERATIONS
+
+
+@pytest.mark.parametrize("command", ["run", "test", "check", "fix", "bench"])
+def test_every_make_command_is_in_the_readme(command: str) -> None:
+    assert f"make {command}" in DOCS["README.md"]
+    assert re.search(rf"^{command}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+# --- configs --------------------------------------------------------------------------------------------------------
+
+UNITS = sorted((ROOT / "configs").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_systemd_unit_starts_a_command_that_exists_and_comes_back_for_ever(unit: Path) -> None:
+    parsed = configparser.RawConfigParser(strict=False, interpolation=None)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read(unit)
+    service = parsed["Service"]
+    program, *arguments = service["ExecStart"].split()
+    assert program == "/opt/tuoi/.venv/bin/tuoi"
+    assert arguments[0] in tuoi.COMMANDS
+    config = Path(arguments[arguments.index("--config") + 1])
+    assert (ROOT / "configs" / config.name).exists(), f"no example for {config.name}"
+    assert service["Restart"] == "always"
+    assert parsed["Unit"]["StartLimitIntervalSec"] == "0"
+    assert service["User"] == "tuoi"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_itself_finds_no_fault_in_a_unit(unit: Path, tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        return  # not every system has systemd; the test above reads the unit as we need it
+    program = tmp_path / "tuoi"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("/opt/tuoi/.venv/bin/tuoi", str(program)))
+    found = subprocess.run([verify, "verify", copy], check=False, capture_output=True, text=True, timeout=30)
+    faults = [line for line in found.stderr.splitlines() if unit.name in line]
+    assert not faults, faults
+
+
+# --- what is written about the house --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(DOCS))
+def test_every_link_between_pages_leads_somewhere(name: str) -> None:
+    prose = re.sub(r"```.*?```", "", DOCS[name], flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)", prose):
+        if not re.match(r"[a-z]+:", target):
+            assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
+
+
+def test_decisions_are_numbered_once_and_say_context_decision_and_consequences() -> None:
+    pages = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
+    numbers = [name[:4] for name in pages]
+    assert len(set(numbers)) == len(numbers), numbers
+    for name in pages:
+        assert re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", name), name
+        page = DOCS[f"docs/decisions/{name}"]
+        for heading in ("Context", "Decision", "Consequences"):
+            assert re.search(rf"^#+ {heading}\b", page, re.MULTILINE), f"{name} has no heading {heading}"
+
+
+def test_the_changelog_begins_with_the_version_of_the_distribution() -> None:
+    newest = re.search(r"^## (\S+)", DOCS["CHANGELOG.md"], re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == PROJECT["version"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_part_of_the_house_is_in_its_picture(package: str) -> None:
+    assert f"{package}/" in DOCS["README.md"]
+    assert f"{package}/" in DOCS["docs/architecture.md"]
+
+
+# --- code -----------------------------------------------------------------------------------------------------------
+
+LONG: dict[str, str] = {}
+"""Modules above 400 lines, and why each of them is still one noun."""
+
+
+def test_no_module_has_become_a_landfill() -> None:
+    found = {}
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py" and name.partition("/")[0] in PACKAGES and name not in LONG:
+            lines = text_of(path).count("\n")
+            if lines > 400:
+                found[name] = lines
+    assert not found, f"above 400 lines: split them, or give the reason in LONG: {found}"
+
+
+def test_every_module_says_what_it_is() -> None:
+    for path in tracked():
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES:
+            assert re.match(r'(#!.*\n)?r?"""\S', text_of(path)), f"{path.relative_to(ROOT)} has no docstring"
+
+
+def test_no_file_tells_of_the_machine_it_was_written_on_or_of_a_registry() -> None:
+    # Put together here, so that this file does not name them either.
+    names = [
+        "/wo" + "rk/",
+        "/ro" + "ot/",
+        "py" + "env",
+        "py" + "pi.org",
+        "python" + "hosted",
+        "npm" + "js.org",
+        "deb.debian" + ".org",
+    ]
+    found = [f"{path.relative_to(ROOT)}: {name}" for path in tracked() for name in names if name in text_of(path)]
+    assert not found, found
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.lock")), ids=lambda lock: lock.stem)
+def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    for entry in entries:
+        assert re.match(r"[a-z0-9-]+==\S+", entry), entry[:100]
+        assert "--hash=sha256:" in entry, entry[:100]
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("dev", ["dev", "demo", "server", "gateway"]), ("demo", ["demo"]), ("edge", ["edge"])]
+)
+def test_a_lock_holds_all_that_its_extra_asks_for(lock: str, extras: list[str]) -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / f"requirements/{lock}.lock").read_text(), re.MULTILINE))
+    wanted = list(PROJECT["dependencies"])
+    for extra in extras:
+        wanted += PROJECT["optional-dependencies"][extra]
+    names = {match[0].lower() for need in wanted if (match := re.match(r"[A-Za-z0-9-]+", need)) and match[0] != "tuoi"}
+    assert names <= locked, f"run scripts/lock.sh: {names - locked}"
+
+
+def test_the_locks_agree_with_one_another() -> None:
+    seen: dict[str, str] = {}
+    for lock in sorted((ROOT / "requirements").glob("*.lock")):
+        for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), re.MULTILINE):
+            assert seen.setdefault(name, version) == version, f"{name} in {lock.name}"
