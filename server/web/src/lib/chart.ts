@@ -46,8 +46,8 @@ export function draw(box: HTMLElement, { series, days, zone, runs, tz, now }: Pa
     ctx.fillRect(bbox.left, high, bbox.width, low - high);
     ctx.fillStyle = LEAF;
     ctx.font = `600 ${13 * ratio}px Roboto, system-ui, sans-serif`;
-    ctx.textAlign = 'left';
-    ctx.fillText(t('chart.good'), bbox.left + 8 * ratio, high + 16 * ratio);
+    ctx.textAlign = 'right';
+    ctx.fillText(t('chart.good'), bbox.left + bbox.width - 8 * ratio, high + 17 * ratio);
     ctx.strokeStyle = LINE;
     ctx.lineWidth = ratio;
     ctx.beginPath();
@@ -95,7 +95,7 @@ export function draw(box: HTMLElement, { series, days, zone, runs, tz, now }: Pa
       width: box.clientWidth, height: HEIGHT, padding: [8, 0, 0, 8], legend: { show: false }, cursor: { show: false }, pxAlign: false,
       scales: { x: { time: true, range: () => [from, to] }, y: { range: () => [bottom - ((top - bottom) * BARS) / (HEIGHT - BARS - 40), top] } },
       axes: [
-        { stroke: INK2, font: FONT, size: 28, gap: 6, splits: midnights, values: (_u, marks) => marks.map(label), grid: { stroke: LINE, width: 1, dash: [2, 5] }, ticks: { show: false } },
+        { stroke: INK2, font: FONT, size: 28, gap: 6, align: 1, splits: midnights, values: (_u, marks) => marks.map(label), grid: { stroke: LINE, width: 1, dash: [2, 5] }, ticks: { show: false } },
         {
           side: 1, stroke: INK2, font: FONT, size: 34, gap: 6, ticks: { show: false }, grid: { show: false },
           splits: () => [zone.moisture_low_pct, zone.moisture_high_pct], values: (_u, marks) => marks.map((mark) => `${mark}%`),

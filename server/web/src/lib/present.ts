@@ -65,6 +65,7 @@ export function soil(zone: Zone): Soil | null {
 
 /** "On" is said only of what the board has confirmed, and "water" only of what the meter has. */
 export function runLook(run: Run, now: number): Look | null {
+  if (run.stopping && !ended(run)) return run.opened_at ? 'closing' : 'cancelling';
   switch (run.state) {
     case 'asked':
     case 'accepted':

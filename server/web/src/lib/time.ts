@@ -80,7 +80,10 @@ export function span(seconds: number): string {
   return t('time.days', { n: Math.floor(s / 86400) });
 }
 
-export const ago = (ms: number, now: number): string => t('time.ago', { span: span((now - ms) / 1000) });
+const JUST_NOW_MS = 5000;
+
+export const ago = (ms: number, now: number): string =>
+  now - ms < JUST_NOW_MS ? t('time.just_now') : t('time.ago', { span: span((now - ms) / 1000) });
 
 /** "12:40", "1:02:03": what is left of a run. */
 export function countdown(seconds: number): string {

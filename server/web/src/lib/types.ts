@@ -39,6 +39,8 @@ export interface Run {
   litres: number | null;
   flow_l_min: number | null;
   has_meter: boolean;
+  /** A person has asked it to stop; the board has not confirmed it yet. */
+  stopping?: boolean;
   reason: { code: string; params: Params } | null;
 }
 
@@ -66,7 +68,7 @@ export interface Zone {
 export interface Valve {
   channel: string;
   zone_id: string | null;
-  state: 'closed' | 'open' | 'closing' | 'close_failed';
+  state: 'closed' | 'open' | 'closing' | 'close_failed' | 'unknown';
 }
 
 export interface Node {
@@ -104,7 +106,7 @@ export interface Snapshot {
     lat: number; lon: number; help_phone: string | null;
   };
   link: { gateway_online: boolean; last_heard: string | null };
-  hold: { until: string | null; reason: string } | null;
+  hold: { until: string | null; reason: string; emergency?: boolean } | null;
   weather: { rain_mm_today: number | null; air_temperature_c: number | null; at: string } | null;
   sources: Record<string, { id: string; name: string; capacity_l_min: number }>;
   zones: Record<string, Zone>;
