@@ -5,11 +5,11 @@ place in the outbox are committed together or not at all. What was committed sur
 """
 
 import sqlite3
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -47,18 +47,20 @@ KEEP = timedelta(days=60)
 """How long ended runs, answers and settled waterings are kept: far longer than anything is repeated."""
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_made = cache(TypeAdapter[Any])
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return _made(kind)
 
 
 def _dump(kind: type[T], value: T) -> str:
-    text: bytes = _adapter(cast(Hashable, kind)).dump_json(value, exclude_none=True)
+    text: bytes = _adapter(kind).dump_json(value, exclude_none=True)
     return text.decode()
 
 
 def _load(kind: type[T], text: str) -> T:
-    value: T = _adapter(cast(Hashable, kind)).validate_json(text)
+    value: T = _adapter(kind).validate_json(text)
     return value
 
 
