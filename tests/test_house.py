@@ -120,7 +120,11 @@ def test_every_part_of_the_house_is_in_its_picture(package: str) -> None:
 
 # --- code -----------------------------------------------------------------------------------------------------------
 
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {
+    "contract/link.py": "one connection: its callbacks share one state, and splitting it would spread the order of events",
+    "contract/messages.py": "the whole vocabulary of the wire, to be read in one piece; it holds no behaviour",
+    "irrigation/model.py": "the vocabulary of watering, to be read in one piece",
+}
 """Modules above 400 lines, and why each of them is still one noun."""
 
 
@@ -138,7 +142,8 @@ def test_no_module_has_become_a_landfill() -> None:
 def test_every_module_says_what_it_is() -> None:
     for path in tracked():
         if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES:
-            assert re.match(r'(#!.*\n)?r?"""\S', text_of(path)), f"{path.relative_to(ROOT)} has no docstring"
+            text = text_of(path)
+            assert not text or re.match(r'(#!.*\n)?r?"""\S', text), f"{path.relative_to(ROOT)} has no docstring"
 
 
 def test_no_file_tells_of_the_machine_it_was_written_on_or_of_a_registry() -> None:

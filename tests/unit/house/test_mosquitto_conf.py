@@ -38,12 +38,11 @@ class Site:
         for there, here in {
             "/etc/tuoi/tls": str(folder),
             "/etc/tuoi/mosquitto.acl": str(folder / "mosquitto.acl"),
-            "/var/lib/mosquitto/": f"{folder}/",
             "listener 8883": f"listener {port} 127.0.0.1",
-            "log_dest syslog": "log_dest stderr",
         }.items():
             assert there in text, f"configs/mosquitto.conf no longer says {there!r}"
             text = text.replace(there, here)
+        text += f"persistence_location {folder}/\nlog_dest stderr\n"  # Debian's own mosquitto.conf has these two
         self.broker = Mosquitto(folder, config=text, port=port)
         self.clients: list[Client] = []
 
