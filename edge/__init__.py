@@ -1,0 +1,1 @@
+"""One Raspberry Pi: valves, probes, meters, and the plan it keeps when it is alone."""

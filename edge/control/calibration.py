@@ -1,0 +1,29 @@
+"""From what a converter reads to what the ground holds, and how far that can be believed."""
+
+from collections.abc import Sequence
+
+from contract.messages import Quality
+
+OPEN_SHARE, SHORT_SHARE = 0.985, 0.015  # a broken wire floats to the reference, a short reads ground
+
+
+def moisture(share: float, points: Sequence[tuple[float, float]]) -> tuple[float, Quality, str | None]:
+    """Return (volumetric %, quality, reason) of a capacitive probe; `points` are (share, %) with rising shares.
+
+    Piecewise linear between the points. Outside of them the value is clamped and suspect; at the rails it is bad.
+    """
+    if share >= OPEN_SHARE:
+        return _at(share, points), Quality.BAD, "open-circuit"
+    if share <= SHORT_SHARE:
+        return _at(share, points), Quality.BAD, "short-circuit"
+    clamped = not points[0][0] <= share <= points[-1][0]
+    return _at(share, points), Quality.SUSPECT if clamped else Quality.GOOD, "clamped" if clamped else None
+
+
+def _at(share: float, points: Sequence[tuple[float, float]]) -> float:
+    if share <= points[0][0]:
+        return points[0][1]
+    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+        if share <= right:
+            return low + (high - low) * (share - left) / (right - left)
+    return points[-1][1]

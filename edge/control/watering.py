@@ -1,0 +1,111 @@
+"""One run on its board, as a pure machine: what the guard and the meter say goes in, state and wishes come out.
+
+    opening --guard opened--> open --meter turns--> watering --dose, stop, deadline--> closing --closed, still--> an end
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from contract.messages import Reason
+from edge.control.order import Order
+from irrigation.run import RunState, advance
+
+NO_FLOW_AFTER_S = 30.0  # open without a pulse: no water (safety row 6)
+STILL_AFTER_S = 10.0  # a meter that turned and stands now: back to open
+SETTLE_S = 0.4  # after closing the meter runs out; still for so long = flow is zero
+SETTLE_MOST_S = 5.0  # longer than this it is a leak, not a meter running out
+
+
+@dataclass(slots=True, kw_only=True)
+class Watering:
+    """A run under way. Times `_s` are monotonic; litres are counted since the valve opened, None without a meter."""
+
+    order: Order
+    state: RunState = RunState.OPENING
+    opened_at: datetime | None = None
+    closes_at: datetime | None = None
+    opened_s: float = 0.0
+    litres: float | None = None
+    flow_l_min: float | None = None
+    open_s: float | None = None
+    no_flow_told: bool = False
+    ending: tuple[RunState, Reason | None] | None = None  # decided why it ends; the end is told when it is closed
+    closed_s: float | None = None
+    _moved_s: float = 0.0  # when the meter last turned
+    _last: tuple[float, float] | None = None  # (monotonic s, litres) that the flow is counted from
+
+    def opened(self, now: datetime, closes_at: datetime, at_s: float, *, metered: bool) -> None:
+        """The guard confirmed the valve."""
+        self.state = advance(self.state, RunState.OPEN)
+        self.opened_at, self.closes_at = now, closes_at
+        self.opened_s = self._moved_s = at_s
+        if metered:
+            self.litres, self.flow_l_min, self._last = 0.0, 0.0, (at_s, 0.0)
+
+    def metered(self, litres: float, at_s: float) -> bool:
+        """Take the meter's litres since opening; return whether the state changed."""
+        if self.litres is None or self._last is None:
+            return False
+        turned = litres > self.litres
+        since_s, since_l = self._last
+        if at_s - since_s >= 1.0:
+            self.flow_l_min = max(0.0, litres - since_l) / (at_s - since_s) * 60
+            self._last = (at_s, litres)
+        self.litres = max(self.litres, litres)
+        if turned:
+            self._moved_s = at_s
+            self.no_flow_told = False
+            return self._move_if(RunState.OPEN, RunState.WATERING)
+        if at_s - self._moved_s >= STILL_AFTER_S:
+            self.flow_l_min = 0.0
+            return self._move_if(RunState.WATERING, RunState.OPEN)
+        return False
+
+    def dose_reached(self, moisture_pct: float | None) -> bool:
+        """Whether litres or moisture have come to what was asked for; minutes are the guard's deadline."""
+        dose = self.order.dose
+        if dose.litres is not None and self.litres is not None:
+            return self.litres >= dose.litres
+        return dose.until_moisture_pct is not None and moisture_pct is not None and moisture_pct >= dose.until_moisture_pct
+
+    def no_flow(self, at_s: float) -> bool:
+        """Whether it is time to say that no water comes; true once for each drought."""
+        if self.litres is None or self.no_flow_told or self.state not in (RunState.OPEN, RunState.WATERING):
+            return False
+        self.no_flow_told = at_s - self._moved_s >= NO_FLOW_AFTER_S
+        return self.no_flow_told
+
+    def end(self, state: RunState, reason: Reason | None = None) -> bool:
+        """Decide the end, if none is decided yet; return whether the run moved to closing by it."""
+        if self.ending is None:
+            self.ending = (state, reason)
+        if self.state is RunState.CLOSING:
+            return False
+        self.state = advance(self.state, RunState.CLOSING)
+        return True
+
+    def closed(self, open_s: float, at_s: float) -> None:
+        """The guard confirmed that the valve is closed; the end is told when the meter stands still."""
+        self.open_s, self.closed_s = open_s, at_s
+        self._moved_s = at_s
+
+    def settled(self, at_s: float) -> bool:
+        """Whether the valve is closed and the meter has run out, so that the end can be told."""
+        if self.closed_s is None:
+            return False
+        if self.litres is None or at_s - self._moved_s >= SETTLE_S or at_s - self.closed_s >= SETTLE_MOST_S:
+            return True
+        return False
+
+    def finish(self) -> tuple[RunState, Reason | None]:
+        """Move to the decided end and return it with its reason."""
+        state, reason = self.ending or (RunState.INTERRUPTED, None)
+        self.state = advance(self.state, state)
+        self.flow_l_min = None if self.litres is None else 0.0
+        return state, reason
+
+    def _move_if(self, state: RunState, to: RunState) -> bool:
+        if self.state is not state:
+            return False
+        self.state = advance(state, to)
+        return True

@@ -1,0 +1,1 @@
+"""The pins and what hangs on them, behind one-verb ports. Only this folder imports gpiozero."""

@@ -1,0 +1,118 @@
+"""The ports over gpiozero, on the factory that the configuration names: no guessing, no falling back."""
+
+from importlib.metadata import entry_points
+from threading import Lock
+from typing import Any
+
+from gpiozero import MCP3008, DigitalInputDevice, DigitalOutputDevice
+from gpiozero.exc import GPIOZeroError
+
+from edge.hardware.errors import LineFault, UnknownFactory
+
+GROUP = "gpiozero_pin_factory"
+
+
+def load_factory(name: str) -> Any:
+    """Return the gpiozero pin factory of exactly that name; raise UnknownFactory or LineFault.
+
+    gpiozero's own choice falls from one library to another with a mere warning; a valve needs better.
+    """
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        raise UnknownFactory(f"gpio.factory: no factory {name!r}; there is {', '.join(sorted(found))}")
+    try:
+        return found[name].load()()
+    except (ImportError, OSError, GPIOZeroError) as exc:
+        raise LineFault(f"gpio.factory {name!r} does not start: {exc}") from exc
+
+
+class GpioValve:
+    """An active-high output. On a Pi a relay board with a pull-down keeps the valve shut while nobody drives the line."""
+
+    def __init__(self, factory: Any, pin: int) -> None:
+        self._pin = pin
+        try:
+            self._line = DigitalOutputDevice(pin, active_high=True, initial_value=False, pin_factory=factory)
+        except (OSError, GPIOZeroError) as exc:
+            raise LineFault(f"GPIO {pin}: cannot be claimed: {exc}") from exc
+
+    def set(self, is_open: bool) -> None:  # noqa: FBT001
+        """Drive the line and read it back; raise LineFault."""
+        try:
+            self._line.value = int(is_open)
+            seen = bool(self._line.value)
+        except (OSError, GPIOZeroError) as exc:
+            raise LineFault(f"GPIO {self._pin}: told {is_open}: {exc}") from exc
+        if seen != is_open:
+            raise LineFault(f"GPIO {self._pin}: told {is_open}, reads {seen}")
+
+    def close(self) -> None:
+        """Release the line."""
+        self._line.close()
+
+
+class GpioAnalog:
+    """A channel of an MCP3008 (10 bit) on SPI bus 0, chip select 0."""
+
+    def __init__(self, factory: Any, channel: int) -> None:
+        self._channel = channel
+        try:
+            self._input = MCP3008(channel=channel, pin_factory=factory)
+        except (OSError, GPIOZeroError) as exc:
+            raise LineFault(f"MCP3008 channel {channel}: cannot be claimed: {exc}") from exc
+
+    def read(self) -> float:
+        """Return 0.0 to 1.0; raise LineFault."""
+        try:
+            return float(self._input.value)
+        except (OSError, GPIOZeroError) as exc:
+            raise LineFault(f"MCP3008 channel {self._channel}: {exc}") from exc
+
+    def close(self) -> None:
+        """Give the bus back."""
+        self._input.close()
+
+
+class GpioPulses:
+    """Counts falling edges of a contact to ground. Good to some 100 Hz; faster meters want the kernel's own tally."""
+
+    def __init__(self, factory: Any, pin: int) -> None:
+        self._count = 0
+        self._lock = Lock()
+        try:
+            self._input = DigitalInputDevice(pin, pull_up=True, pin_factory=factory)
+        except (OSError, GPIOZeroError) as exc:
+            raise LineFault(f"GPIO {pin}: cannot be claimed: {exc}") from exc
+        self._input.when_activated = self._one_more
+
+    def _one_more(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def count(self) -> int:
+        """Return all pulses since the process started."""
+        with self._lock:
+            return self._count
+
+    def close(self) -> None:
+        """Stop counting."""
+        self._input.close()
+
+
+class GpioHardware:
+    """A board's pins on one factory."""
+
+    def __init__(self, factory_name: str) -> None:
+        self._factory = load_factory(factory_name)
+
+    def valve(self, pin: int) -> GpioValve:
+        """Claim an output, closed from its first moment."""
+        return GpioValve(self._factory, pin)
+
+    def analog(self, channel: int) -> GpioAnalog:
+        """Claim a channel of the MCP3008."""
+        return GpioAnalog(self._factory, channel)
+
+    def pulses(self, pin: int) -> GpioPulses:
+        """Claim an input with pull-up."""
+        return GpioPulses(self._factory, pin)
