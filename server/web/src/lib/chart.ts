@@ -34,7 +34,7 @@ export function draw(box: HTMLElement, { series, days, zone, runs, tz, now }: Pa
   const label = (mark: number): string => {
     const ms = mark * 1000;
     if (days === 1) return clock(ms, tz);
-    if (dayNumber(ms, tz) === dayNumber(now, tz)) return t('time.today');
+    if (dayNumber(ms, tz) === dayNumber(now, tz)) return t('chart.today');
     return days > 10 ? dayMonth(ms, tz) : `${weekdayShort(local(ms, tz).weekday)} ${dayMonth(ms, tz)}`;
   };
 

@@ -98,6 +98,7 @@ export class Farm {
 
   /** Asks for water once. No answer within 10 s is a failure that says so; nothing is sent again by itself. */
   async water(zoneId: string, dose: Dose): Promise<boolean> {
+    if (this.offline) return false;
     const order: Order = { key: newKey(), zoneId, dose, askedAt: this.now, phase: 'sending', reason: '', field: null };
     this.#setOrder(zoneId, order);
     try {

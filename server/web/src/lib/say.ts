@@ -31,7 +31,7 @@ export function failedDetail(run: Run): string {
 
 export const expiresLine = (run: Run, now: number): string => {
   const left = run.expires_at ? Math.ceil((Date.parse(run.expires_at) - now) / 1000) : null;
-  return left !== null && left > 0 ? t('run.expires_in', { span: span(left) }) : t('run.expiring');
+  return left !== null && left > 0 ? t('run.expires_in', { n: left }) : t('run.expiring');
 };
 
 export const leftText = (run: Run, now: number): string =>

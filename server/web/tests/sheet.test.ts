@@ -1,0 +1,200 @@
+import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/svelte';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import WaterSheet from '../src/components/WaterSheet.svelte';
+import ZoneCard from '../src/components/ZoneCard.svelte';
+import RunBlock from '../src/components/RunBlock.svelte';
+import { Farm } from '../src/lib/farm.svelte';
+import type { Run, Zone } from '../src/lib/types';
+import { at, NOW, run, snapshot, zone } from './farm';
+
+interface Sent { path: string; method: string; key: string | null; body: unknown }
+
+let sent: Sent[];
+let answer: (sent: Sent) => Promise<Response>;
+const json = (status: number, body: unknown): Response => new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
+const never = (): Promise<Response> => new Promise(() => {});
+
+beforeEach(() => {
+  sent = [];
+  answer = async () => json(202, run('r1', 'a'));
+  vi.stubGlobal('fetch', (path: string, init: RequestInit) => {
+    const one = { path, method: init.method ?? 'GET', key: new Headers(init.headers).get('Idempotency-Key'), body: init.body ? JSON.parse(String(init.body)) : null };
+    sent.push(one);
+    return new Promise((resolve, reject) => {
+      init.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+      answer(one).then(resolve, reject);
+    });
+  });
+});
+afterEach(() => {
+  cleanup();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+  localStorage.clear();
+});
+
+function farmWith(of: Zone = zone('a', { name: 'Dâu tây' }), runs: Run[] = []): Farm {
+  const farm = new Farm();
+  farm.now = NOW;
+  farm.snapshot = snapshot([of], runs);
+  farm.connection = 'live';
+  return farm;
+}
+
+/** The sheet as the app shows it: with the zone's view as it is now. */
+function sheet(farm: Farm) {
+  const onclose = vi.fn();
+  const shown = render(WaterSheet, { farm, view: farm.views[0]!, onclose });
+  return { onclose, refresh: () => shown.rerender({ farm, view: farm.views[0]!, onclose }) };
+}
+const card = (farm: Farm) => render(ZoneCard, { farm, view: farm.views[0]!, onwater: () => {} });
+const id = (name: string): HTMLElement => screen.getByTestId(name);
+
+describe('the water sheet', () => {
+  it('orders what its button says, once, under a key of its own, and closes when the server has it', async () => {
+    const farm = farmWith();
+    const { onclose } = sheet(farm);
+    await fireEvent.click(id('stepper-plus'));
+    expect(id('dose-value').textContent).toContain('25');
+    expect(id('water-submit').textContent).toContain('25 phút');
+    await fireEvent.click(id('water-submit'));
+    await waitFor(() => expect(onclose).toHaveBeenCalled());
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).toMatchObject({ path: '/api/v1/zones/a/runs', method: 'POST', body: { dose: { minutes: 25 } } });
+    expect(sent[0]!.key).toMatch(/^[A-Za-z0-9_-]{8,64}$/);
+    expect(farm.snapshot!.runs.r1?.state).toBe('asked');
+  });
+
+  it('is prefilled with the last dose of the zone', () => {
+    sheet(farmWith(zone('a', { last_dose: { litres: 700, max_minutes: 30 } })));
+    expect(id('mode-litres').getAttribute('aria-pressed')).toBe('true');
+    expect(id('dose-value').textContent).toContain('700');
+  });
+
+  it('offers litres only with a meter and moisture only with a fresh probe, and says why not', () => {
+    sheet(farmWith(zone('a', { has_meter: false, moisture: { value: 20, at: at(-200), quality: 'good', sensors: 1 } })));
+    expect(id('mode-litres')).toHaveProperty('disabled', true);
+    expect(id('mode-moisture')).toHaveProperty('disabled', true);
+    expect(screen.getByText(/không có đồng hồ nước/)).toBeTruthy();
+    expect(screen.getByText(/cần cảm biến đất/)).toBeTruthy();
+  });
+
+  it('says that the valve is still closed while it is sending', async () => {
+    answer = never;
+    const farm = farmWith();
+    const { refresh } = sheet(farm);
+    await fireEvent.click(id('water-submit'));
+    await refresh();
+    expect(id('order').getAttribute('data-state')).toBe('sending');
+    expect(screen.getByText(/Van chưa mở/)).toBeTruthy();
+  });
+
+  it('fails after 10 s without an answer; Retry is a new command with a new key', async () => {
+    vi.useFakeTimers();
+    answer = never;
+    const farm = farmWith();
+    const { refresh } = sheet(farm);
+    await fireEvent.click(id('water-submit'));
+    await vi.advanceTimersByTimeAsync(10_000);
+    await refresh();
+    expect(id('order').getAttribute('data-state')).toBe('failed');
+    expect(screen.getByText(/Không có lệnh nào chờ gửi lại/)).toBeTruthy();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(sent).toHaveLength(1);
+    await fireEvent.click(id('retry'));
+    expect(sent).toHaveLength(2);
+    expect(sent[1]!.key).not.toBe(sent[0]!.key);
+  });
+
+  it('shows the server’s own sentence when it refuses, and lets the dose be changed', async () => {
+    answer = async () => json(422, { type: 'https://tuoi.invalid/problems/dose-above-cap', status: 422, detail: 'Khu này tưới nhiều nhất 15 phút.', field: 'dose.minutes' });
+    const farm = farmWith();
+    const { refresh, onclose } = sheet(farm);
+    await fireEvent.click(id('water-submit'));
+    await waitFor(() => expect(farm.orders.a?.phase).toBe('failed'));
+    await refresh();
+    expect(screen.getByText('Khu này tưới nhiều nhất 15 phút.')).toBeTruthy();
+    expect(id('water-submit')).toBeTruthy();
+    expect(onclose).not.toHaveBeenCalled();
+  });
+
+  it('is disabled without a network and says why; nothing is queued', async () => {
+    const farm = farmWith();
+    farm.connection = 'offline';
+    sheet(farm);
+    expect(id('water-submit')).toHaveProperty('disabled', true);
+    expect(screen.getByText(/không có lệnh nào chờ gửi/)).toBeTruthy();
+    await fireEvent.click(id('water-submit'));
+    expect(sent).toHaveLength(0);
+  });
+
+  it('stops the run as soon as it has a name when the order was cancelled while sending', async () => {
+    let reply: (response: Response) => void = () => {};
+    answer = (one) => (one.path.endsWith('/stop') ? Promise.resolve(json(202, run('r1', 'a', { state: 'stopped', ended_at: at(0) }))) : new Promise((resolve) => (reply = resolve)));
+    const farm = farmWith();
+    const done = farm.water('a', { minutes: 20 });
+    farm.cancelOrder('a');
+    expect(farm.views[0]!.look).toBe('cancelling');
+    reply(json(202, run('r1', 'a')));
+    await done;
+    expect(sent.map((one) => one.path)).toEqual(['/api/v1/zones/a/runs', '/api/v1/runs/r1/stop']);
+  });
+});
+
+describe('the card of a zone', () => {
+  it('counts down to the moment when a queued order expires', () => {
+    card(farmWith(zone('a', { run_id: 'r1' }), [run('r1', 'a', { state: 'accepted', expires_at: at(40) })]));
+    expect(id('zone-card').getAttribute('data-state')).toBe('accepted');
+    expect(screen.getByText('Quá 40 giây sẽ tự hủy')).toBeTruthy();
+  });
+
+  it('says why a run was refused and that nothing was watered, and offers a retry', async () => {
+    const farm = farmWith(zone('a'), [run('r1', 'a', { state: 'refused', ended_at: at(-1), reason: { code: 'source-busy', params: {} } })]);
+    card(farm);
+    expect(screen.getByText('Nguồn nước đang cấp cho khu khác')).toBeTruthy();
+    expect(screen.getByText('Chưa tưới')).toBeTruthy();
+    await fireEvent.click(id('retry'));
+    expect(sent[0]).toMatchObject({ path: '/api/v1/zones/a/runs', body: { dose: { minutes: 20 } } });
+  });
+
+  it('shows old data hatched, grey and with their age', () => {
+    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-240), quality: 'good', sensors: 1 } })));
+    expect(screen.getByText('18%?')).toBeTruthy();
+    expect(screen.getByText(/4 phút trước/)).toBeTruthy();
+    expect(container.querySelector('.level')?.getAttribute('fill')).toMatch(/^url\(#/);
+  });
+
+  it('shows no level at all when the data are too old', () => {
+    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-900), quality: 'good', sensors: 1 } })));
+    expect(container.querySelector('.level')).toBeNull();
+    expect(container.textContent).not.toContain('18');
+    expect(container.textContent).toContain('15 phút trước');
+  });
+});
+
+describe('the block of a run', () => {
+  const block = (one: Run, of = zone('a')) => render(RunBlock, { farm: farmWith(of, [one]), run: one, zone: of });
+
+  it('tells time left, self-close, litres and flow, and stops with one tap', async () => {
+    answer = async () => json(202, run('r1', 'a', { state: 'closing', opened_at: at(-60), at: at(1) }));
+    block(run('r1', 'a', { state: 'watering', opened_at: at(-60), closes_at: at(760), litres: 620, flow_l_min: 22, dose: { litres: 900, max_minutes: 60 } }));
+    expect(screen.getByText('12:40')).toBeTruthy();
+    expect(screen.getByText(/tự đóng lúc 12:12/)).toBeTruthy();
+    expect(id('run-litres').textContent).toBe('620 / 900 lít');
+    expect(screen.getByText('nước chảy 22 lít/phút')).toBeTruthy();
+    await fireEvent.click(id('stop'));
+    expect(sent[0]).toMatchObject({ path: '/api/v1/runs/r1/stop', method: 'POST' });
+  });
+
+  it('does not speak of water that no meter has seen', () => {
+    const { container } = block(run('r1', 'a', { state: 'open', opened_at: at(-60), closes_at: at(760), has_meter: false }), zone('a', { has_meter: false }));
+    expect(container.textContent).toContain('Không có đồng hồ nước');
+    expect(container.textContent).not.toMatch(/lít\/phút|Đang tưới/);
+  });
+
+  it('keeps saying closing until the board has confirmed it, without a second stop', () => {
+    block(run('r1', 'a', { state: 'closing', opened_at: at(-60), closes_at: at(760) }));
+    expect(screen.queryByTestId('stop')).toBeNull();
+    expect(screen.getByText(/Đang đóng/)).toBeTruthy();
+  });
+});

@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { setLang, t, tCode } from '../src/lib/words.svelte';
+import en from '../src/words/en.json';
+import fr from '../src/words/fr.json';
+import vi from '../src/words/vi.json';
+
+const TABLES: Record<string, Record<string, string>> = { vi, en, fr };
+const names = (text: string): string[] => [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!))].sort();
+
+afterEach(() => setLang('vi'));
+
+describe('the words', () => {
+  it('have the same keys in the same order in every language', () => {
+    for (const table of Object.values(TABLES)) expect(Object.keys(table)).toEqual(Object.keys(vi));
+  });
+
+  it('are never empty, and name the same numbers in every language', () => {
+    for (const key of Object.keys(vi)) {
+      for (const table of Object.values(TABLES)) expect(table[key], key).toBeTruthy();
+      const wanted = names(TABLES.vi![key]!);
+      // A singular may do without its number.
+      for (const table of Object.values(TABLES)) expect(wanted, key).toEqual(expect.arrayContaining(names(table[key]!)));
+      for (const table of Object.values(TABLES)) if (!table[key]!.includes('|')) expect(names(table[key]!), key).toEqual(wanted);
+    }
+  });
+
+  it('are all used: a key that no source names is gone', () => {
+    const walk = (dir: string): string[] => readdirSync(dir, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? walk(`${dir}/${entry.name}`) : /\.(ts|svelte)$/.test(entry.name) ? [readFileSync(`${dir}/${entry.name}`, 'utf8')] : []);
+    const source = walk('src').join('\n');
+    const families = [...source.matchAll(/`([a-z_]+(?:\.[a-z]+_)?)\.?\$\{/g)].map((match) => match[1]!);
+    const coded = ['reason', 'rule', 'alert', ...families];
+    const unused = Object.keys(vi).filter((key) => !source.includes(`'${key}'`) && !coded.some((family) => key.startsWith(family)));
+    expect(unused).toEqual([]);
+  });
+
+  it('choose the singular by the language’s own rule', async () => {
+    await setLang('en');
+    expect(t('time.seconds', { n: 1 })).toBe('1 second');
+    expect(t('time.seconds', { n: 0 })).toBe('0 seconds');
+    await setLang('fr');
+    expect(t('time.seconds', { n: 0 })).toBe('0 seconde');
+    expect(t('time.seconds', { n: 2 })).toBe('2 secondes');
+  });
+
+  it('say something for a code that this app does not know yet', () => {
+    expect(tCode('reason', 'source-busy', {}, 'reason.other')).toBe('Nguồn nước đang cấp cho khu khác');
+    expect(tCode('reason', 'brand-new', {}, 'reason.other')).toContain('brand-new');
+  });
+
+  it('set the language of the page', async () => {
+    await setLang('fr');
+    expect(document.documentElement.lang).toBe('fr');
+  });
+});
