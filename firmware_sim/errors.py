@@ -18,8 +18,8 @@ class FieldLost(FieldError, ConnectionError):
         super().__init__(f"the simulated field did not answer to {tried!r}: {why}")
 
 
-class Refused(FieldError, ValueError):
-    """The field knows no such thing, or it belongs to another process."""
+class Refused(FieldError, ValueError, OSError):
+    """The field knows no such thing, or it belongs to another process (a kernel would answer EBUSY)."""
 
 
 class DemoError(FieldError):

@@ -35,12 +35,12 @@ class FieldSocket:
         try:
             self._socket.connect(path)
             self.ask("hello", node=node)
-        except OSError as exc:
-            self._socket.close()
-            raise FieldLost(f"connect to {path}", exc) from exc
         except Refused:
             self._socket.close()
             raise
+        except OSError as exc:
+            self._socket.close()
+            raise FieldLost(f"connect to {path}", exc) from exc
 
     def ask(self, do: str, **more: Any) -> Any:
         """Send one request and return the field's answer; raise Refused or FieldLost."""
