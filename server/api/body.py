@@ -1,0 +1,128 @@
+"""Request bodies: bounded, without NaN or duplicate keys, and exactly what the model asks."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from irrigation.model import Calendar, Dose, ZoneDose
+from server.errors import Refused
+from server.farms import Clock
+from server.planning import Draft
+
+MAX_BODY = 64 * 1024
+
+T = TypeVar("T")
+
+
+class Body(BaseModel):
+    """What all bodies share."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SignIn(Body):
+    """`POST /session`."""
+
+    name: Annotated[str, Field(max_length=64)]
+    password: Annotated[str, Field(max_length=1024)]
+
+
+class Water(Body):
+    """`POST /zones/{zone_id}/runs`."""
+
+    dose: Dose
+
+
+class HoldBody(Body):
+    """`PUT /farms/{farm_id}/hold`. With `emergency`, people's orders are refused too, until it is released."""
+
+    until: Annotated[str, Field(max_length=40)]
+    reason: Annotated[str, Field(max_length=200)] = ""
+    emergency: bool = False
+
+
+class ProgramBody(Body):
+    """A program as it is added."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    enabled: bool = True
+    calendar: Annotated[Calendar, Field(discriminator="kind")]
+    starts: Annotated[tuple[Clock, ...], Field(min_length=1, max_length=24)]
+    zones: Annotated[tuple[ZoneDose, ...], Field(min_length=1, max_length=100)]
+
+    def draft(self) -> Draft:
+        """The same for the planner."""
+        return Draft(
+            name=self.name, enabled=self.enabled, calendar=self.calendar, starts=self.starts, zones=self.zones,
+            id=getattr(self, "id", None), version=getattr(self, "version", None),
+        )  # fmt: skip
+
+
+class ProgramEdit(ProgramBody):
+    """A program as it was read and changed: what the server sets may stand in it, and only `version` counts."""
+
+    version: Annotated[int, Field(ge=1)]
+    id: str | None = None
+    updated_at: str | None = None
+    updated_by: str | None = None
+
+
+class ProgramMaybe(ProgramBody):
+    """A program in a preview, saved before or not."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")] | None = None
+    version: int | None = None
+    updated_at: str | None = None
+    updated_by: str | None = None
+
+
+class Preview(Body):
+    """`POST /farms/{farm_id}/preview`."""
+
+    programs: Annotated[tuple[ProgramMaybe, ...], Field(max_length=200)]
+
+
+def body(model: type[T]) -> Any:
+    """A dependency that gives the request's body as `model`."""
+    adapter = TypeAdapter(model)
+
+    async def parse(request: Request) -> T:
+        raw = await read(request)
+        # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
+        value = adapter.validate_json(raw)
+        json.loads(raw, object_pairs_hook=_no_duplicates)
+        return value
+
+    typed: Callable[[Request], Awaitable[T]] = parse
+    return Depends(typed)
+
+
+def described(model: Any) -> dict[str, Any]:
+    """What OpenAPI shows of a body that `body` parses."""
+    schema = TypeAdapter(model).json_schema(ref_template="#/$defs/{model}")
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def read(request: Request) -> bytes:
+    """The body's bytes; raise Refused `too-large` as soon as it is."""
+    known = request.scope.get("tuoi.body")
+    if isinstance(known, bytes):
+        return known
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            raise Refused("too-large", max_kb=float(MAX_BODY // 1024))
+    request.scope["tuoi.body"] = bytes(raw)
+    return bytes(raw)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise Refused("bad-field", field=key, why="why.twice")
+        seen.add(key)

@@ -1,0 +1,78 @@
+"""A farm: its snapshot, its changes as they happen, its hold, its alerts, and the order to close everything."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from irrigation.model import Hold
+from server import shapes
+from server.api.body import HoldBody, body, described
+from server.api.doors import InThisFarm, Made, OfAlert, SignedIn
+from server.errors import Refused
+from server.live import Subscription
+from server.shapes import Json
+
+router = APIRouter(tags=["farm"])
+
+
+@router.get("/farms/{farm_id}/snapshot")
+async def snapshot(view: InThisFarm, made: Made) -> Json:
+    """Everything that the home screen needs."""
+    return view.snapshot(made.now())
+
+
+@router.get("/farms/{farm_id}/live", response_class=StreamingResponse)
+async def live(view: InThisFarm, made: Made) -> StreamingResponse:
+    """The snapshot, then what changes (server-sent events)."""
+    subscription = made.live.subscribe(view.farm.id)
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            async for event, number, data in subscription.messages():
+                yield f"event: {event}\nid: {number}\ndata: {data}\n\n"
+        finally:
+            leave(subscription)
+
+    def leave(gone: Subscription) -> None:
+        made.live.leave(view.farm.id, gone)
+
+    return StreamingResponse(
+        events(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+
+@router.post("/farms/{farm_id}/stop-all", status_code=202)
+async def stop_all(view: InThisFarm, account: SignedIn, made: Made) -> Json:
+    """Close every valve, and go on saying so until the gateway has taken it."""
+    wish = await made.watering.stop_all(account, view)
+    nodes = view.snapshot(made.now())["nodes"]
+    valves = [valve | {"node_id": node_id} for node_id, node in nodes.items() for valve in node["valves"]]
+    return {"id": wish, "valves": valves}
+
+
+@router.put("/farms/{farm_id}/hold", openapi_extra=described(HoldBody))
+async def hold(view: InThisFarm, account: SignedIn, made: Made, given: HoldBody = body(HoldBody)) -> Json | None:
+    """Keep programs from starting for a while."""
+    try:
+        until = datetime.fromisoformat(given.until)
+    except ValueError:
+        raise Refused("bad-field", field="until", why="why.time") from None
+    if until.tzinfo is None:
+        raise Refused("bad-field", field="until", why="why.time")
+    wanted = Hold(until=until, reason=given.reason, emergency=given.emergency)
+    await made.planning.hold(account, view, wanted)
+    return shapes.hold(wanted)
+
+
+@router.delete("/farms/{farm_id}/hold", status_code=204)
+async def release(view: InThisFarm, account: SignedIn, made: Made) -> None:
+    """Let programs start again."""
+    await made.planning.hold(account, view, None)
+
+
+@router.post("/alerts/{alert_id}/acknowledge")
+async def acknowledge(found: OfAlert, account: SignedIn, made: Made) -> Json:
+    """A person has seen an alert."""
+    return shapes.alert(await made.watering.acknowledge(account, found.farm, found.thing))

@@ -1,0 +1,99 @@
+"""A farm's set-up file: its site, and the programs that it starts with."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.errors import ConfigError
+from contract.settings import load_toml
+from irrigation.model import Calendar, Farm, Source, Zone, ZoneDose
+from server.ledger import farms
+from server.ledger.database import Ledger
+
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class NodeName(_Strict):
+    """What people call a board."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ProgramFile(_Strict):
+    """A program as the file has it."""
+
+    id: str
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    enabled: bool = True
+    calendar: Calendar
+    starts: Annotated[tuple[Clock, ...], Field(min_length=1, max_length=24)]
+    zones: Annotated[tuple[ZoneDose, ...], Field(min_length=1)]
+
+
+class FarmFile(_Strict):
+    """The whole file."""
+
+    format: Literal[1] = 1
+    id: str
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    cooperative: Annotated[str, Field(max_length=200)] = ""
+    tz: str
+    lat: float
+    lon: float
+    help_phone: Annotated[str, Field(max_length=64)] = ""
+    report_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60
+    sources: tuple[Source, ...]
+    zones: tuple[Zone, ...]
+    nodes: tuple[NodeName, ...] = ()
+    programs: tuple[ProgramFile, ...] = ()
+
+
+def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
+    """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
+
+    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are
+    added where they are missing, and never changed or taken away.
+    """
+    file = load_toml(path, FarmFile)
+    try:
+        farm = Farm(
+            id=file.id, name=file.name, tz=file.tz, lat=file.lat, lon=file.lon, sources=file.sources, zones=file.zones
+        )
+        with ledger.begin() as tx:
+            for zone in file.zones:
+                owner = farms.zone_owner(tx, zone.id)
+                if owner not in (None, file.id):
+                    raise ConfigError(f"zone {zone.id}: the farm {owner!r} has a zone of that id; choose another")
+            site = file.model_dump(include={
+                "id", "name", "cooperative", "tz", "lat", "lon", "help_phone", "report_every_s",
+            })  # fmt: skip
+            names = {zone.node_id: zone.node_id for zone in file.zones} | {node.id: node.name for node in file.nodes}
+            farms.put_site(tx, site, file.sources, file.zones, names)
+            for program in file.programs:
+                owner = farms.program_owner(tx, program.id)
+                if owner not in (None, file.id):
+                    raise ConfigError(f"program {program.id}: the farm {owner!r} has a program of that id")
+                if owner is None:
+                    record = farms.program_record(
+                        id=program.id, farm_id=file.id, name=program.name, enabled=program.enabled,
+                        calendar=program.calendar, starts=program.starts, zones=program.zones, version=1,
+                        updated_at=now, updated_by="load-farm",
+                    )  # fmt: skip
+                    farms.put_program(tx, record)
+            stored = farms.get(tx, file.id)
+            assert stored is not None  # noqa: S101
+            known = {zone.id for zone in farm.zones}
+            for kept in stored.programs:
+                for part in kept.zones:
+                    if part.zone_id not in known:
+                        raise ConfigError(f"zone {part.zone_id}: the program {kept.id!r} waters it; change that first")
+    except ValueError as exc:
+        raise ConfigError(f"{path}: {exc}") from None
+    return file.id

@@ -1,0 +1,1 @@
+"""The server's ledger: what people decided and what happened, in SQLite or PostgreSQL."""

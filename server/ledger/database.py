@@ -1,0 +1,95 @@
+"""The ledger's database: opened, migrated, and its errors translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Table, create_engine, event, insert, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from contract.errors import ConfigError
+from server.errors import Unavailable
+
+
+class Ledger:
+    """Short transactions, called directly on the loop. `url` is SQLAlchemy's: `sqlite:///PATH` or `postgresql+psycopg://…`."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            if parsed.get_backend_name() == "sqlite" and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as exc:
+            raise ConfigError(f"ledger.url: {exc}") from None
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _durable)
+            event.listen(self._engine, "begin", _immediate)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version's; safe to repeat."""
+        config = Config()
+        config.set_main_option("script_location", str(files("server.ledger") / "migrations"))
+        with self.begin() as tx:
+            config.attributes["connection"] = tx
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A write transaction: committed (to disk) at the end of the block, undone when it raises."""
+        try:
+            with self._engine.begin() as tx:
+                yield tx
+        except DBAPIError as exc:
+            raise Unavailable("ledger", str(exc.orig)) from exc
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection to read from, without a transaction."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        except DBAPIError as exc:
+            raise Unavailable("ledger", str(exc.orig)) from exc
+
+    def check(self) -> None:
+        """Return when the ledger answers; raise Unavailable otherwise."""
+        with self.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours: see _immediate
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _immediate(connection: Connection) -> None:
+    # A deferred transaction that reads first cannot become a writer when another process wrote in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def upsert(tx: Connection, table: Table, values: dict[str, Any], *, keep: bool = False) -> None:
+    """Insert a row, or replace the one with its primary key; with `keep`, the one that is there stays."""
+    keys = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in values.items() if name not in keys}
+    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = make(table).values(values)
+    if keep or not changed:
+        tx.execute(statement.on_conflict_do_nothing(index_elements=keys))
+    else:
+        tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def add(tx: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert a row."""
+    tx.execute(insert(table).values(values))

@@ -1,0 +1,140 @@
+"""Farms, their sources, zones, nodes and programs in the ledger."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, time
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from irrigation.model import Calendar, Hold, Program, Source, Zone, ZoneDose
+from server.ledger.database import upsert
+from server.ledger.tables import farms, nodes, programs, skips, sources, zones
+from server.records import FarmRecord, ProgramRecord
+
+_CALENDAR: TypeAdapter[Calendar] = TypeAdapter(Calendar)
+_PARTS: TypeAdapter[tuple[ZoneDose, ...]] = TypeAdapter(tuple[ZoneDose, ...])
+_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_ZONE: TypeAdapter[Zone] = TypeAdapter(Zone)
+_HOLD: TypeAdapter[Hold] = TypeAdapter(Hold)
+
+
+def ids(connection: Connection) -> tuple[str, ...]:
+    """All farms."""
+    return tuple(connection.execute(select(farms.c.id).order_by(farms.c.id)).scalars())
+
+
+def get(connection: Connection, farm_id: str) -> FarmRecord | None:
+    """A farm with all that people have set up for it."""
+    row = connection.execute(select(farms).where(farms.c.id == farm_id)).first()
+    if row is None:
+        return None
+
+    def bodies(table: Any) -> list[Any]:
+        rows = connection.execute(select(table.c.body).where(table.c.farm_id == farm_id).order_by(table.c.place))
+        return list(rows.scalars())
+
+    named = connection.execute(select(nodes).where(nodes.c.farm_id == farm_id).order_by(nodes.c.id))
+    planned = connection.execute(select(programs).where(programs.c.farm_id == farm_id).order_by(programs.c.id))
+    skipped = connection.execute(select(skips.c.entry_id).where(skips.c.farm_id == farm_id).order_by(skips.c.due))
+    return FarmRecord(
+        id=row.id, name=row.name, cooperative=row.cooperative, tz=row.tz, lat=row.lat, lon=row.lon,
+        help_phone=row.help_phone, version=row.version, report_every_s=row.report_every_s,
+        sources=tuple(_SOURCE.validate_python(body, strict=False) for body in bodies(sources)),
+        zones=tuple(_ZONE.validate_python(body, strict=False) for body in bodies(zones)),
+        node_names={node.id: node.name for node in named},
+        programs=tuple(_program(record) for record in planned),
+        hold=None if row.hold is None else _HOLD.validate_python(row.hold, strict=False),
+        skips=tuple(skipped.scalars()),
+    )  # fmt: skip
+
+
+def put_site(tx: Connection, site: dict[str, Any], farm_sources: Iterable[Source], farm_zones: Iterable[Zone],
+             node_names: dict[str, str]) -> None:  # fmt: skip
+    """Add a farm or change its site: everything but its programs, hold and skips. Its version rises."""
+    known = tx.execute(select(farms.c.version, farms.c.hold).where(farms.c.id == site["id"])).first()
+    version, hold = (1, None) if known is None else (known.version + 1, known.hold)
+    upsert(tx, farms, site | {"version": version, "hold": hold})
+    for table in (sources, zones, nodes):
+        tx.execute(delete(table).where(table.c.farm_id == site["id"]))
+    for table, things in ((sources, farm_sources), (zones, farm_zones)):
+        rows = [
+            {"farm_id": site["id"], "id": thing.id, "place": place, "body": asdict(thing)}
+            for place, thing in enumerate(things)
+        ]
+        if rows:
+            tx.execute(insert(table), rows)
+    if node_names:
+        rows = [{"farm_id": site["id"], "id": node, "name": name} for node, name in node_names.items()]
+        tx.execute(insert(nodes), rows)
+
+
+def zone_owner(connection: Connection, zone_id: str) -> str | None:
+    """The farm that has this zone."""
+    return connection.execute(select(zones.c.farm_id).where(zones.c.id == zone_id)).scalar()
+
+
+def program_owner(connection: Connection, program_id: str) -> str | None:
+    """The farm that has this program."""
+    return connection.execute(select(programs.c.farm_id).where(programs.c.id == program_id)).scalar()
+
+
+def put_program(tx: Connection, record: ProgramRecord) -> None:
+    """Add a program or change one."""
+    upsert(tx, programs, {
+        "id": record.id, "farm_id": record.farm_id, "name": record.name, "enabled": record.enabled,
+        "body": {
+            "calendar": _CALENDAR.dump_python(record.calendar, mode="json"),
+            "starts": list(record.starts),
+            "zones": _PARTS.dump_python(record.zones, mode="json", exclude_none=True),
+        },
+        "version": record.version, "updated_at": record.updated_at, "updated_by": record.updated_by,
+    })  # fmt: skip
+
+
+def delete_program(tx: Connection, program_id: str) -> None:
+    """Forget a program."""
+    tx.execute(delete(programs).where(programs.c.id == program_id))
+
+
+def set_hold(tx: Connection, farm_id: str, hold: Hold | None) -> None:
+    """Keep or release the farm's hold."""
+    body = None if hold is None else _HOLD.dump_python(hold, mode="json")
+    tx.execute(update(farms).where(farms.c.id == farm_id).values(hold=body))
+
+
+def add_skips(tx: Connection, farm_id: str, by: str, due: dict[str, datetime], before: datetime) -> None:
+    """Keep due waterings that a person skips; those due `before` are history and are forgotten."""
+    tx.execute(delete(skips).where(skips.c.farm_id == farm_id, skips.c.due < before))
+    for entry_id, at in due.items():
+        upsert(tx, skips, {"farm_id": farm_id, "entry_id": entry_id, "due": at, "by": by})
+
+
+def raise_version(tx: Connection, farm_id: str, above: int = 0) -> None:
+    """The farm has changed: its version rises, and above what the gateway holds already."""
+    row = tx.execute(select(farms.c.version).where(farms.c.id == farm_id)).one()
+    tx.execute(update(farms).where(farms.c.id == farm_id).values(version=max(row.version, above) + 1))
+
+
+def _program(row: Row[Any]) -> ProgramRecord:
+    calendar = _CALENDAR.validate_python(row.body["calendar"], strict=False)
+    parts = _PARTS.validate_python(row.body["zones"], strict=False)
+    return program_record(
+        id=row.id, farm_id=row.farm_id, name=row.name, enabled=row.enabled, calendar=calendar,
+        starts=tuple(row.body["starts"]), zones=parts, version=row.version, updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )  # fmt: skip
+
+
+def program_record(*, id: str, farm_id: str, name: str, enabled: bool, calendar: Calendar, starts: tuple[str, ...],
+                   zones: tuple[ZoneDose, ...], version: int, updated_at: datetime, updated_by: str) -> ProgramRecord:  # fmt: skip
+    """A record with the planner's form of it; raise ValueError naming the field that is out of range."""
+    planned = Program(
+        id=id, name=name, calendar=calendar, starts=tuple(time.fromisoformat(start) for start in starts), zones=zones,
+        since=updated_at, enabled=enabled,
+    )  # fmt: skip
+    return ProgramRecord(
+        id=id, farm_id=farm_id, name=name, enabled=enabled, calendar=calendar, starts=starts, zones=zones,
+        version=version, updated_at=updated_at, updated_by=updated_by, planned=planned,
+    )  # fmt: skip

@@ -1,0 +1,184 @@
+"""Programs, holds and skips as people change them, and the timetable that comes of them."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from irrigation.model import Calendar, Farm, Hold, Timetable, ZoneDose
+from irrigation.planner import compile_timetable
+from server.errors import Refused
+from server.gateways import Gateways
+from server.ledger import accounts, farms
+from server.ledger.database import Ledger
+from server.ledger.farms import program_record
+from server.records import Account, FarmRecord, ProgramRecord, Role
+from server.shapes import planned
+from server.view import FarmView
+from server.watering import check_dose
+
+_SKIPS_KEPT = timedelta(days=2)
+_SEARCH_DAYS = 60  # how far ahead a program's next watering is looked for
+LONGEST_HOLD = timedelta(days=180)
+MAX_PROGRAMS = 200
+
+
+class Draft:
+    """A program as a person writes it, before it is anybody's."""
+
+    __slots__ = ("calendar", "enabled", "id", "name", "starts", "version", "zones")
+
+    def __init__(self, *, name: str, enabled: bool, calendar: Calendar, starts: tuple[str, ...],
+                 zones: tuple[ZoneDose, ...], id: str | None = None, version: int | None = None) -> None:  # fmt: skip
+        self.id = id
+        self.name = name
+        self.enabled = enabled
+        self.calendar = calendar
+        self.starts = starts
+        self.zones = zones
+        self.version = version
+
+
+class Planning:
+    """What people decide ahead. Every change raises the farm's version and goes to its gateway."""
+
+    def __init__(self, ledger: Ledger, gateways: Gateways, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._gateways = gateways
+        self._now = now
+
+    async def create(self, account: Account, view: FarmView, draft: Draft) -> ProgramRecord:
+        """Add a program."""
+        _may_edit(account)
+        _check(view.farm, draft, "")
+        if len(view.farm.programs) >= MAX_PROGRAMS:
+            raise Refused("too-many-programs", max=float(MAX_PROGRAMS))
+        now = self._now()
+        with self._ledger.begin() as tx:
+            record = _record(draft, _new_id(tx, draft.name), view.farm.id, 1, account.name, now)
+            farms.put_program(tx, record)
+            farm = self._commit(tx, account, view.farm.id, "program-create", record.id)
+        await self._gateways.changed(farm)
+        return record
+
+    async def edit(self, account: Account, view: FarmView, program: ProgramRecord, draft: Draft) -> ProgramRecord:
+        """Change the version of a program that the person has seen."""
+        _may_edit(account)
+        _check(view.farm, draft, "")
+        now = self._now()
+        with self._ledger.begin() as tx:
+            if draft.version != _current(tx, program).version:
+                raise Refused("edited-meanwhile", field="version", by=program.updated_by)
+            record = _record(draft, program.id, view.farm.id, program.version + 1, account.name, now)
+            farms.put_program(tx, record)
+            farm = self._commit(tx, account, view.farm.id, "program-edit", record.id)
+        await self._gateways.changed(farm)
+        return record
+
+    async def delete(self, account: Account, view: FarmView, program: ProgramRecord) -> None:
+        """Take a program away."""
+        _may_edit(account)
+        with self._ledger.begin() as tx:
+            farms.delete_program(tx, program.id)
+            farm = self._commit(tx, account, view.farm.id, "program-delete", program.id)
+        await self._gateways.changed(farm)
+
+    async def skip_next(self, account: Account, view: FarmView, program: ProgramRecord) -> tuple[str, datetime]:
+        """Skip the next watering of a program, in all its zones; return its id and when it would have begun."""
+        _may_edit(account)
+        now = self._now()
+        alone = replace(planned(view.farm), programs=(program.planned,))
+        table = compile_timetable(alone, view.plan_state(now), now, days=_SEARCH_DAYS, version=0)
+        coming = sorted(
+            (entry for entry in table.entries if entry.due > now), key=lambda entry: (entry.due, entry.start)
+        )
+        if not coming:
+            raise Refused("nothing-to-skip")
+        next_due = {entry.id: entry.due for entry in coming if entry.due == coming[0].due}
+        with self._ledger.begin() as tx:
+            farms.add_skips(tx, view.farm.id, account.name, next_due, now - _SKIPS_KEPT)
+            farm = self._commit(tx, account, view.farm.id, "skip-next", program.id)
+        await self._gateways.changed(farm)
+        return coming[0].id, coming[0].start
+
+    async def hold(self, account: Account, view: FarmView, hold: Hold | None) -> None:
+        """Keep programs from starting until then, or let them start again."""
+        now = self._now()
+        if hold is not None and not now < hold.until <= now + LONGEST_HOLD:
+            raise Refused("hold-out-of-range", field="until", max_days=float(LONGEST_HOLD.days))
+        with self._ledger.begin() as tx:
+            farms.set_hold(tx, view.farm.id, hold)
+            farm = self._commit(tx, account, view.farm.id, "release" if hold is None else "hold", view.farm.id)
+        await self._gateways.changed(farm)
+
+    def preview(self, view: FarmView, drafts: Sequence[Draft], days: int) -> Timetable:
+        """What would run with these programs, by the function that the gateway plans with."""
+        now = self._now()
+        programs = {program.id: program.planned for program in view.farm.programs}
+        for place, draft in enumerate(drafts):
+            _check(view.farm, draft, f"programs.{place}.")
+            key = draft.id or f"new-{place + 1}"
+            programs[key] = _record(draft, key, view.farm.id, 0, "preview", now).planned
+        try:
+            farm: Farm = replace(planned(view.farm), programs=tuple(programs[key] for key in sorted(programs)))
+        except ValueError as exc:
+            raise Refused("bad-field", field="programs", why=str(exc)) from None
+        version = 0 if view.plan is None else view.plan.version
+        return compile_timetable(farm, view.plan_state(now), now, days=days, version=version)
+
+    def timetable(self, view: FarmView) -> Timetable:
+        """What the gateway compiled; version 0 and empty when it has said nothing yet."""
+        now = self._now()
+        empty = Timetable(version=0, compiled_at=now, valid_until=now, tz=view.farm.tz, entries=())
+        return view.plan or empty
+
+    def _commit(self, tx: Connection, account: Account, farm_id: str, act: str, subject: str) -> FarmRecord:
+        farms.raise_version(tx, farm_id)
+        accounts.write_down(tx, self._now(), account.name, farm_id, act, subject)
+        record = farms.get(tx, farm_id)
+        assert record is not None  # noqa: S101
+        return record
+
+
+def _may_edit(account: Account) -> None:
+    if account.role is Role.TECHNICIAN:
+        raise Refused("not-allowed")
+
+
+def _check(farm: FarmRecord, draft: Draft, prefix: str) -> None:
+    zones = {zone.id: zone for zone in farm.zones}
+    for place, part in enumerate(draft.zones):
+        zone = zones.get(part.zone_id)
+        if zone is None:
+            raise Refused("unknown-zone", field=f"{prefix}zones.{place}.zone_id", zone=part.zone_id)
+        check_dose(zone, part.dose, f"{prefix}zones.{place}.dose")
+
+
+def _record(draft: Draft, id: str, farm_id: str, version: int, by: str, now: datetime) -> ProgramRecord:
+    try:
+        return program_record(
+            id=id, farm_id=farm_id, name=draft.name, enabled=draft.enabled, calendar=draft.calendar,
+            starts=draft.starts, zones=draft.zones, version=version, updated_at=now, updated_by=by,
+        )  # fmt: skip
+    except ValueError as exc:
+        raise Refused("bad-field", field=str(exc).split()[0].removeprefix("program."), why=str(exc)) from None
+
+
+def _current(tx: Connection, program: ProgramRecord) -> ProgramRecord:
+    farm = farms.get(tx, program.farm_id)
+    found = [] if farm is None else [one for one in farm.programs if one.id == program.id]
+    if not found:
+        raise Refused("not-found")
+    return found[0]
+
+
+def _new_id(tx: Connection, name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name.lower().replace("đ", "d")).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:36].strip("-") or "program"
+    if farms.program_owner(tx, stem) is None:
+        return stem
+    return f"{stem}-{secrets.token_hex(4)}"

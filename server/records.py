@@ -1,0 +1,134 @@
+"""What the ledger keeps, as frozen values between the layers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from irrigation.model import Calendar, Dose, Hold, Program, Source, Zone, ZoneDose
+from irrigation.run import RunState
+
+Params = dict[str, float | str]
+
+
+class Role(StrEnum):
+    """What a person may do; farmers see their own farms only."""
+
+    FARMER = "farmer"
+    TECHNICIAN = "technician"
+    MANAGER = "manager"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person. `farms` is None for those of the cooperative's staff who see every farm."""
+
+    name: str
+    display_name: str
+    role: Role
+    language: str
+    farms: frozenset[str] | None
+
+    def sees(self, farm_id: str) -> bool:
+        """Whether this farm exists for this person."""
+        return self.farms is None or farm_id in self.farms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRecord:
+    """A program as people edit it, with who changed it last."""
+
+    id: str
+    farm_id: str
+    name: str
+    enabled: bool
+    calendar: Calendar
+    starts: tuple[str, ...]  # farm-local HH:MM
+    zones: tuple[ZoneDose, ...]
+    version: int
+    updated_at: datetime
+    updated_by: str
+    planned: Program  # the same rule as the planner takes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmRecord:
+    """A farm as people have set it up; `version` rises with every change that the gateway must hear of."""
+
+    id: str
+    name: str
+    cooperative: str
+    tz: str
+    lat: float
+    lon: float
+    help_phone: str
+    version: int
+    report_every_s: float
+    sources: tuple[Source, ...]
+    zones: tuple[Zone, ...]
+    node_names: dict[str, str]
+    programs: tuple[ProgramRecord, ...]
+    hold: Hold | None
+    skips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One watering as far as the server has heard. `at` is the time of the last change of state."""
+
+    id: str
+    farm_id: str
+    zone_id: str
+    state: RunState
+    dose: Dose
+    max_s: float
+    actor: str
+    origin: str  # person, program, base_plan
+    asked_at: datetime
+    at: datetime
+    has_meter: bool
+    program_id: str | None = None
+    entry_id: str | None = None
+    command_id: str | None = None
+    expires_at: datetime | None = None
+    opened_at: datetime | None = None
+    closes_at: datetime | None = None
+    ended_at: datetime | None = None
+    litres: float | None = None
+    open_s: float | None = None
+    reason_code: str | None = None
+    reason_params: Params = field(default_factory=dict)
+    stop_by: str | None = None  # who wants it ended; kept until it has ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """A condition that a person must know about."""
+
+    id: str
+    farm_id: str
+    kind: str
+    severity: str  # warning, critical
+    raised_at: datetime
+    zone_id: str | None = None
+    node_id: str | None = None
+    channel: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    cleared_at: datetime | None = None
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """What became of a due watering, and when the server was told."""
+
+    id: str
+    farm_id: str
+    zone_id: str
+    program_id: str
+    due: datetime
+    result: str
+    rule: str
+    at: datetime
+    params: Params = field(default_factory=dict)
+    run_id: str | None = None

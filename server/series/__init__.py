@@ -1,0 +1,1 @@
+"""Readings over time: one port, and an adapter per store."""

@@ -1,0 +1,34 @@
+"""What a running server is made of, for those who answer requests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.accounts import Doorkeeper
+from server.gateways import Gateways
+from server.history import History
+from server.ingest import Ingest
+from server.ledger.database import Ledger
+from server.live import Live
+from server.metrics import Metrics
+from server.planning import Planning
+from server.series.port import Series
+from server.watering import Watering
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Made once, in server/app.py."""
+
+    now: Callable[[], datetime]
+    ledger: Ledger
+    series: Series
+    live: Live
+    ingest: Ingest
+    gateways: Gateways
+    watering: Watering
+    planning: Planning
+    history: History
+    doorkeeper: Doorkeeper
+    metrics: Metrics
+    secure_cookie: bool

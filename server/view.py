@@ -1,0 +1,333 @@
+"""Everything that the app shows of one farm, in memory: a snapshot, and what has changed since it was last told.
+
+No clock and no I/O: the time is an argument.
+"""
+
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress
+from irrigation.model import ActiveRun, Dose, PlanState, Timetable, Zone
+from irrigation.run import UNDER_WAY
+from server import shapes
+from server.records import AlertRecord, DecisionRecord, FarmRecord, RunRecord
+from server.series.port import Latest, Sensor
+
+SHOWN_AFTER_END = timedelta(hours=24)
+_GONE_AFTER_INTERVALS = 6  # a probe silent for so long is no part of its zone's median any more
+
+Section = Literal["zones", "runs", "nodes", "alerts"]
+Json = dict[str, Any]
+
+
+class FarmView:
+    """One farm. Whoever changes it calls `touch`; `delta` then gives each changed thing once, whole."""
+
+    def __init__(self, farm: FarmRecord) -> None:
+        self.farm = farm
+        self.gateway_online = False
+        self.gateway_heard: datetime | None = None
+        self.runs: dict[str, RunRecord] = {}
+        self.progress: dict[str, RunProgress] = {}
+        self.nodes: dict[str, NodeReport] = {}
+        self.alerts: dict[str, AlertRecord] = {}
+        self.plan: Timetable | None = None
+        self.last_dose: dict[str, Dose] = {}
+        self.settled: dict[str, datetime] = {}
+        self._latest: dict[Sensor, Latest] = {}
+        self._rain: tuple[str, float] = ("", 0.0)  # farm-local day, mm
+        self._probes: dict[Sensor, list[str]] = {}
+        self._dirty: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], Any] = {}
+        self.set_farm(farm)
+
+    # --- what is said to it ---
+
+    def set_farm(self, farm: FarmRecord) -> None:
+        """People have changed the farm."""
+        gone = {zone.id for zone in self.farm.zones} - {zone.id for zone in farm.zones}
+        self.farm = farm
+        self._probes = {}
+        for zone in farm.zones:
+            for sensor in probes(farm.id, zone):
+                self._probes.setdefault(sensor, []).append(zone.id)
+        self.touch("farm", "hold", "sources")
+        self._dirty |= {("zones", zone_id) for zone_id in gone}
+        self.touch_all("zones", "nodes")
+
+    def touch(self, *names: str) -> None:
+        """These single values may have changed."""
+        self._dirty |= {(name, "") for name in names}
+
+    def touch_all(self, *sections: Section) -> None:
+        """Anything in these may have changed."""
+        for section in sections:
+            self._dirty |= {(section, key) for key in self._keys(section)}
+
+    def put_run(self, run: RunRecord) -> None:
+        """A run is new, or has changed."""
+        self.runs[run.id] = run
+        if run.entry_id is not None:
+            self.settled[run.entry_id] = run.asked_at
+        if run.origin == "person":
+            latest = [one for one in self.runs.values() if one.zone_id == run.zone_id and one.origin == "person"]
+            if all(one.asked_at <= run.asked_at for one in latest):
+                self.last_dose[run.zone_id] = run.dose
+        if run.state not in UNDER_WAY:
+            self.progress.pop(run.id, None)
+        self._dirty |= {("runs", run.id), ("zones", run.zone_id)}
+
+    def put_alert(self, alert: AlertRecord) -> None:
+        """An alert is new, or has changed; a cleared one goes."""
+        if alert.cleared_at is None:
+            self.alerts[alert.id] = alert
+        else:
+            self.alerts.pop(alert.id, None)
+        self._dirty.add(("alerts", alert.id))
+
+    def put_decision(self, decision: DecisionRecord) -> None:
+        """A due watering is settled."""
+        self.settled[decision.id] = decision.due
+        self._dirty.add(("zones", decision.zone_id))
+
+    def put_reading(self, latest: Latest) -> None:
+        """A sensor was heard, now or (at the start) before."""
+        if latest.quality is Quality.BAD:
+            return
+        known = self._latest.get(latest.sensor)
+        if known is not None and known.at > latest.at:
+            return
+        self._latest[latest.sensor] = latest
+        if latest.sensor.quantity is Quantity.SOIL_MOISTURE:
+            self._dirty |= {("zones", zone_id) for zone_id in self._probes.get(latest.sensor, ())}
+        elif latest.sensor.quantity in (Quantity.AIR_TEMPERATURE, Quantity.RAIN):
+            self.touch("weather")
+
+    def readings(self, sender: str, readings: tuple[Reading, ...], now: datetime) -> None:
+        """Readings have been stored."""
+        last: dict[tuple[str, str, Quantity], Reading] = {}
+        for reading in readings:
+            key = (reading.node_id or sender, reading.sensor, reading.quantity)
+            last[key] = reading
+            if reading.quantity is Quantity.RAIN and reading.quality is not Quality.BAD:
+                self.add_rain(reading.at, reading.value, now)
+        for (node_id, sensor_id, quantity), reading in last.items():
+            sensor = Sensor(farm_id=self.farm.id, node_id=node_id, sensor=sensor_id, quantity=quantity)
+            self.put_reading(Latest(sensor=sensor, value=reading.value, at=reading.at, quality=reading.quality))
+
+    def add_rain(self, at: datetime, depth_mm: float, now: datetime) -> None:
+        """Rain has fallen; only today's counts."""
+        if self._day(at) != self._day(now):
+            return
+        day, fallen = self._rain
+        self._rain = (self._day(now), depth_mm + (fallen if day == self._day(now) else 0.0))
+        self.touch("weather")
+
+    def gateway(self, *, online: bool | None, heard_at: datetime | None) -> None:
+        """The gateway was heard, or its death was reported."""
+        if heard_at is not None:
+            self.gateway_heard = heard_at
+        if online is not None and online is not self.gateway_online:
+            self.gateway_online = online
+            self.touch_all("nodes")
+            self.touch("link")
+
+    def state(self, state: FarmState) -> None:
+        """The gateway's snapshot of its boards."""
+        known, self.nodes = self.nodes, {report.node_id: report for report in state.nodes}
+        for node_id in known.keys() | self.nodes.keys():
+            if known.get(node_id) != self.nodes.get(node_id):
+                self._dirty.add(("nodes", node_id))
+        before = self.progress
+        valves = (valve for report in state.nodes if report.state is not None for valve in report.state.valves)
+        self.progress = {valve.run.run_id: valve.run for valve in valves if valve.run is not None}
+        for run_id in before.keys() | self.progress.keys():
+            if run_id in self.runs and before.get(run_id) != self.progress.get(run_id):
+                self._dirty.add(("runs", run_id))
+
+    def set_plan(self, plan: Timetable) -> None:
+        """The gateway has compiled a timetable."""
+        self.plan = plan
+        self.touch_all("zones")
+
+    def tidy(self, now: datetime) -> None:
+        """Forget what is no longer shown, and look again at what the passing of time changes."""
+        for run in list(self.runs.values()):
+            if run.ended_at is not None and run.ended_at < now - SHOWN_AFTER_END:
+                del self.runs[run.id]
+                self._dirty.add(("runs", run.id))
+        self.settled = {id: at for id, at in self.settled.items() if at > now - timedelta(days=3)}
+        self.touch("hold", "weather", "link")
+        self.touch_all("zones")
+
+    # --- what it says ---
+
+    def snapshot(self, now: datetime) -> Json:
+        """Everything."""
+        whole: Json = {"at": shapes.iso(now)}
+        for name in ("farm", "link", "hold", "weather", "sources"):
+            whole[name] = self._value(name, "", now)
+        for section in ("zones", "runs", "nodes", "alerts"):
+            whole[section] = {key: self._value(section, key, now) for key in self._keys(section)}
+        return whole
+
+    @property
+    def changed(self) -> bool:
+        """Whether there may be something to tell."""
+        return bool(self._dirty)
+
+    def delta(self, now: datetime) -> Json | None:
+        """What has changed since the last call, whole things by key and null for what is gone; None when nothing has."""
+        dirty, self._dirty = self._dirty, set()
+        delta: Json = {}
+        for section, key in sorted(dirty):
+            value = self._value(section, key, now)
+            if self._told.get((section, key), _NEVER) == value:
+                continue
+            self._told[section, key] = value
+            if value is None and section in _SECTIONS:
+                del self._told[section, key]
+            if section in _SECTIONS:
+                delta.setdefault(section, {})[key] = value
+            else:
+                delta[section] = value
+        return {"at": shapes.iso(now)} | delta if delta else None
+
+    def plan_state(self, now: datetime) -> PlanState:
+        """What has happened, as the planner takes it."""
+        flows = {zone.id: zone.flow_l_min for zone in self.farm.zones}
+        active = tuple(
+            ActiveRun(
+                zone_id=run.zone_id, flow_l_min=flows.get(run.zone_id, 0.0), entry_id=run.entry_id,
+                until=max(run.closes_at or (run.opened_at or run.asked_at) + timedelta(seconds=run.max_s), now),
+            )
+            for run in self.runs.values() if run.state in UNDER_WAY
+        )  # fmt: skip
+        return PlanState(active=active, settled=frozenset(self.settled))
+
+    def run_of_zone(self, zone_id: str) -> RunRecord | None:
+        """The run under way in a zone; of several (an order while another runs) the one that has got furthest."""
+        own = [run for run in self.runs.values() if run.zone_id == zone_id and run.state in UNDER_WAY]
+        return max(own, key=lambda run: (run.opened_at is not None, run.state != "asked", run.asked_at), default=None)
+
+    def run_shape(self, run: RunRecord) -> Json:
+        """A run with what its board said of it last."""
+        return shapes.run(run, self.progress.get(run.id))
+
+    # --- parts ---
+
+    def _keys(self, section: str) -> list[str]:
+        match section:
+            case "zones":
+                return [zone.id for zone in self.farm.zones]
+            case "runs":
+                return list(self.runs)
+            case "nodes":
+                return sorted(
+                    {zone.node_id for zone in self.farm.zones} | self.farm.node_names.keys() | self.nodes.keys()
+                )
+            case _:
+                return list(self.alerts)
+
+    def _value(self, section: str, key: str, now: datetime) -> Any:
+        match section:
+            case "zones":
+                zone = next((zone for zone in self.farm.zones if zone.id == key), None)
+                return None if zone is None else self._zone(zone, now)
+            case "runs":
+                return self.run_shape(self.runs[key]) if key in self.runs else None
+            case "nodes":
+                return None if key not in self._keys("nodes") else shapes.node(
+                    key, self.farm.node_names.get(key, key), self.farm.zones, self.nodes.get(key),
+                    gateway_online=self.gateway_online,
+                )  # fmt: skip
+            case "alerts":
+                return shapes.alert(self.alerts[key]) if key in self.alerts else None
+            case "farm":
+                return shapes.farm(self.farm)
+            case "link":
+                return {"gateway_online": self.gateway_online, "last_heard": shapes.iso(self.gateway_heard)}
+            case "hold":
+                held = self.farm.hold
+                return shapes.hold(held if held is not None and (held.emergency or held.until > now) else None)
+            case "weather":
+                return self._weather(now)
+            case _:
+                return {
+                    source.id: {"id": source.id, "name": source.name, "capacity_l_min": source.capacity_l_min}
+                    for source in self.farm.sources
+                }
+
+    def _zone(self, zone: Zone, now: datetime) -> Json:
+        run = self.run_of_zone(zone.id)
+        dose = self.last_dose.get(zone.id)
+        return {
+            "id": zone.id, "name": zone.name, "crop": zone.crop, "area_m2": zone.area_m2, "emitters": zone.emitters,
+            "node_id": zone.node_id, "channel": zone.channel, "source_id": zone.source_id,
+            "flow_l_min": zone.flow_l_min, "has_meter": zone.has_meter, "max_run_s": zone.max_run_s,
+            "moisture_low_pct": zone.moisture_low_pct, "moisture_high_pct": zone.moisture_high_pct,
+            "moisture": self._moisture(zone), "report_every_s": self.farm.report_every_s,
+            "next": self._next(zone, now), "last_dose": None if dose is None else shapes.dose_body(dose),
+            "run_id": None if run is None else run.id,
+        }  # fmt: skip
+
+    def _moisture(self, zone: Zone) -> Json | None:
+        heard = [self._latest[sensor] for sensor in probes(self.farm.id, zone) if sensor in self._latest]
+        if not heard:
+            return None
+        newest = max(one.at for one in heard)
+        oldest = newest - _GONE_AFTER_INTERVALS * timedelta(seconds=self.farm.report_every_s)
+        fresh = [one for one in heard if one.at >= oldest]
+        good = [one for one in fresh if one.quality is Quality.GOOD]
+        used = good or fresh
+        return {
+            "value": round(median(one.value for one in used), 1), "at": shapes.iso(max(one.at for one in used)),
+            "quality": (Quality.GOOD if good else Quality.SUSPECT).value, "sensors": len(used),
+        }  # fmt: skip
+
+    def _next(self, zone: Zone, now: datetime) -> Json | None:
+        entries = () if self.plan is None else self.plan.entries
+        coming = [e for e in entries if e.zone_id == zone.id and e.start > now and e.id not in self.settled]
+        if not coming:
+            return None
+        entry = min(coming, key=lambda one: one.start)
+        return {
+            "entry_id": entry.id, "start": shapes.iso(entry.start), "duration_s": shapes.duration_s(entry, zone),
+            "program_id": entry.program_id, "rule": entry.rule.value, "params": entry.params,
+        }  # fmt: skip
+
+    def _weather(self, now: datetime) -> Json | None:
+        air = [one for sensor, one in self._latest.items() if sensor.quantity is Quantity.AIR_TEMPERATURE]
+        rain = [one for sensor, one in self._latest.items() if sensor.quantity is Quantity.RAIN]
+        if not air and not rain:
+            return None
+        day, fallen = self._rain
+        newest = max(air, key=lambda one: one.at, default=None)
+        return {
+            "rain_mm_today": round(fallen if day == self._day(now) else 0.0, 1) if rain else None,
+            "air_temperature_c": None if newest is None else round(newest.value, 1),
+            "at": shapes.iso(max(one.at for one in air + rain)),
+        }
+
+    def _day(self, at: datetime) -> str:
+        return at.astimezone(ZoneInfo(self.farm.tz)).date().isoformat()
+
+
+def probes(farm_id: str, zone: Zone) -> list[Sensor]:
+    """The soil probes of a zone."""
+    return [
+        Sensor(farm_id=farm_id, node_id=zone.node_id, sensor=sensor, quantity=Quantity.SOIL_MOISTURE)
+        for sensor in zone.sensors
+    ]
+
+
+def local_midnight(farm: FarmRecord, now: datetime) -> datetime:
+    """When the farm's today began, in UTC."""
+    local = now.astimezone(ZoneInfo(farm.tz)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return local.astimezone(UTC)
+
+
+_NEVER = object()
+_SECTIONS = frozenset({"zones", "runs", "nodes", "alerts"})
