@@ -121,7 +121,7 @@ def test_every_part_of_the_house_is_in_its_picture(package: str) -> None:
 # --- code -----------------------------------------------------------------------------------------------------------
 
 LONG: dict[str, str] = {
-    "contract/link.py": "one connection: its callbacks share one state, and splitting it would spread the order of events",
+    "contract/link.py": "one connection: its callbacks share one state, and split, the order of events would be lost",
     "contract/messages.py": "the whole vocabulary of the wire, to be read in one piece; it holds no behaviour",
     "irrigation/model.py": "the vocabulary of watering, to be read in one piece",
 }
