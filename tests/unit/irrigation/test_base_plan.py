@@ -54,6 +54,7 @@ def test_each_start_of_a_program_has_its_line() -> None:
 
 def test_what_would_run_past_midnight_is_left_out() -> None:
     assert starts(farm(program("p", ("a", 30), ("b", 1), start="23:30"))) == [("a", "23:30")]
+    assert starts(farm(program("p", ("a", 30), start="23:31"))) == []
 
 
 def test_what_wants_more_than_its_source_has_is_left_out() -> None:

@@ -237,8 +237,9 @@ def test_the_turn_of_a_zone_also_waits_for_one_that_began_too_long_ago_to_be_pla
 
 
 def test_a_watering_that_nobody_began_in_time_is_dropped_and_its_followers_are_not() -> None:
-    there = farm(program("p", ("a", 60), ("b", 20)))
-    assert starts(plan(there, now=at("07:30"))) == {"0500b": "07:30"}
+    timetable = plan(farm(program("p", ("a", 60), ("b", 20))), now=at("07:30"))
+    assert starts(timetable) == {"0500b": "07:30"}
+    assert timetable.skipped == ()  # whoever was there to miss it has said so
 
 
 def test_a_weekly_program_runs_on_its_days_only() -> None:
