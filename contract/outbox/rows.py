@@ -74,13 +74,14 @@ class Outbox:
         """
         readings = [record for record in records if isinstance(record, Reading)]
         events = [record for record in records if not isinstance(record, Reading)]
-        if readings:
-            self._store(Lane.READINGS, [_body(reading, origin) for reading in readings], readings[-1])
-        if events:
-            self._store(Lane.EVENTS, [_body(event, origin) for event in events], events[-1])
-        if readings:
+        with transaction(self._db):
+            for lane, new in ((Lane.READINGS, readings), (Lane.EVENTS, events)):
+                if new:
+                    bodies = [_body(record, origin) for record in new]
+                    self._make_room(lane, bodies, new[-1])
+                    self._insert(lane, bodies)
             excess = self.depth(Lane.READINGS) - self._max_readings
-            if excess > 0:
+            if readings and excess > 0:
                 # A hundredth more than needed, so that a full outbox does not thin (and tell) at every record.
                 self._thin(excess + self._max_readings // 100, readings[-1])
 
@@ -186,37 +187,47 @@ class Outbox:
             payload=f"{head}{','.join(texts)}]}}".encode(),
         )
 
-    def _store(self, lane: Lane, bodies: list[str], newest: Record) -> int:
-        """Write rows of the lane and return the last one's number; thin readings if the database is full."""
+    def _insert(self, lane: Lane, bodies: list[str]) -> int:
+        """Write rows of the lane and return the last one's number."""
         (base, last_seq) = self._db.execute(
             "SELECT base, last_seq FROM outbox_lane WHERE lane = ? AND boot_id = ?", (lane.value, self.boot_id)
         ).fetchone()
         first = base + last_seq + 1
-        rows = [(lane.value, row, body) for row, body in enumerate(bodies, first)]
-        while True:
-            try:
-                # One savepoint for all: a database that fills up half-way must not keep half of them.
-                self._db.execute("SAVEPOINT outbox")
-                self._db.executemany("INSERT INTO outbox VALUES (?, ?, ?)", rows)
-                self._db.execute(
-                    "UPDATE outbox_lane SET last_seq = last_seq + ?1, stored = stored + ?1"
-                    " WHERE lane = ?2 AND boot_id = ?3",
-                    (len(rows), lane.value, self.boot_id),
+        try:
+            self._db.executemany(
+                "INSERT INTO outbox VALUES (?, ?, ?)",
+                [(lane.value, row, body) for row, body in enumerate(bodies, first)],
+            )
+            self._db.execute(
+                "UPDATE outbox_lane SET last_seq = last_seq + ?1, stored = stored + ?1"
+                " WHERE lane = ?2 AND boot_id = ?3",
+                (len(bodies), lane.value, self.boot_id),
+            )
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            # Not our limit but the disk: the write-ahead log cannot grow, so not even thinning is possible.
+            raise OutboxFull(f"outbox: the disk has no room for {len(bodies)} more {lane}") from exc
+        return int(first) + len(bodies) - 1
+
+    def _make_room(self, lane: Lane, bodies: list[str], newest: Record) -> None:
+        # Ahead of time, because SQLite answers an INSERT that does not fit by rolling back the caller's transaction.
+        (page_size,) = self._db.execute("PRAGMA page_size").fetchone()
+        (most,) = self._db.execute("PRAGMA max_page_count").fetchone()
+        # Pages may be half empty after a split. Readings leave a reserve to events and to the process's other tables.
+        need = 2 * sum(map(len, bodies)) // page_size + 8 + (most // 50 if lane is Lane.READINGS else 0)
+        while self._free_pages(most) < need:
+            waiting = self.depth(Lane.READINGS)
+            if waiting == 0:
+                raise OutboxFull(
+                    f"outbox: no room for {len(bodies)} more {lane}, {self.depth(Lane.EVENTS)} events are waiting"
                 )
-                self._db.execute("RELEASE outbox")
-            except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorcode != sqlite3.SQLITE_FULL or not self._db.in_transaction:
-                    raise
-                self._db.execute("ROLLBACK TO outbox")
-                self._db.execute("RELEASE outbox")
-                room = max(2 * len(rows), self._max_readings // 100)
-                if self.depth(Lane.READINGS) == 0:
-                    raise OutboxFull(
-                        f"outbox: no room for {len(rows)} more {lane}, {self.depth(Lane.EVENTS)} events are waiting"
-                    ) from exc
-                self._thin(room, newest)
-            else:
-                return int(first) + len(rows) - 1
+            self._thin(max(100, waiting // 100), newest)
+
+    def _free_pages(self, most: int) -> int:
+        (used,) = self._db.execute("PRAGMA page_count").fetchone()
+        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        return int(most - used + free)
 
     def _thin(self, count: int, newest: Record) -> None:
         """Drop the `count` oldest readings and tell it in a GapEvent, one with the last if that was not yet sent."""
@@ -274,7 +285,7 @@ class Outbox:
                     (_body(merged), Lane.EVENTS.value, self._gap_row),
                 )
                 return
-        self._gap_row = self._store(Lane.EVENTS, [_body(gap)], gap)
+        self._gap_row = self._insert(Lane.EVENTS, [_body(gap)])
 
 
 def _body(record: Record, origin: str | None = None) -> str:
