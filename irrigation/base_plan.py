@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from irrigation.calendar import due_dates, gaps, local_to_utc
@@ -19,8 +20,13 @@ def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
 
     Whichever are due on a day, their flows then never exceed a source and no zone has two at once, also on days when
     the clocks change: nothing is placed across an hour that they jump over in the coming 400 days. Left out is a zone
-    that alone wants more than its source gives, or whose watering would run past midnight.
+    that alone wants more than its source gives, or whose watering would run past midnight. A hold stays in force: an
+    emergency stop leaves no plan at all.
     """
+    hold = farm.hold
+    if hold is not None and hold.emergency:
+        return ()
+    not_before = hold.until.astimezone(UTC) if hold is not None and hold.until > now else None
     sources = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
     zones = {zone.id: zone for zone in farm.zones}
     busy = {zone.id: FlowProfile(1) for zone in farm.zones}
@@ -53,34 +59,51 @@ def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
                     dose=part.dose,
                     due=due,
                     flow_l_min=zone.flow_l_min,
+                    not_before=not_before,
                 )
             )
     return tuple(sorted(found, key=lambda entry: entry.start))
 
 
-def due_base(base: Iterable[BaseEntry], tz: ZoneInfo, after_utc: datetime, before_utc: datetime) -> tuple[Entry, ...]:
+def due_base(
+    base: Iterable[BaseEntry],
+    tz: ZoneInfo,
+    after_utc: datetime,
+    before_utc: datetime,
+    *,
+    due_after: datetime | None = None,
+) -> tuple[Entry, ...]:
     """Return the base plan's waterings with after_utc < start ≤ before_utc as entries, in the order of start.
 
     Their ids are those of the same due waterings in a timetable: what ran by the one does not run again by the other.
+    `due_after` is the end of the timetable that they follow: what was due until then was its to decide, also to skip.
     """
     first, last = _local_dates(after_utc, before_utc)
     found = [
         entry
         for line in base
-        for day in due_dates(line.calendar, first, last)
-        if after_utc < (entry := _entry(line, day, tz)).start <= before_utc
+        for entry in _entries(line, first, last, tz)
+        if after_utc < entry.start <= before_utc and (due_after is None or entry.due > due_after)
     ]
     return tuple(sorted(found, key=lambda entry: (entry.start, entry.id)))
 
 
-def next_base_start(base: Sequence[BaseEntry], tz: ZoneInfo, after_utc: datetime) -> datetime | None:
+def next_base_start(base: Iterable[BaseEntry], tz: ZoneInfo, after_utc: datetime) -> datetime | None:
     """Return the first start (UTC) of the base plan after that moment; None when there is none within 400 days."""
+    first, last = _local_dates(after_utc, after_utc + timedelta(days=_LOOK_AHEAD_DAYS))
     starts: list[datetime] = []
     for line in base:
-        first, last = _local_dates(after_utc, after_utc + timedelta(days=_LOOK_AHEAD_DAYS))
-        moments = (local_to_utc(day, line.start, tz) for day in due_dates(line.calendar, first, last))
-        starts.extend(next(((moment,) for moment in moments if moment > after_utc), ()))
+        later = (entry.start for entry in _entries(line, first, last, tz) if entry.start > after_utc)
+        starts.extend(islice(later, 1))
     return min(starts, default=None)
+
+
+def _entries(line: BaseEntry, first: date, last: date, tz: ZoneInfo) -> Iterator[Entry]:
+    """Yield the line's due waterings on local dates from `first` to `last`, without those that a hold covers."""
+    for day in due_dates(line.calendar, first, last):
+        entry = _entry(line, day, tz)
+        if line.not_before is None or entry.due >= line.not_before:
+            yield entry
 
 
 def _entry(line: BaseEntry, day: date, tz: ZoneInfo) -> Entry:

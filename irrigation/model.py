@@ -196,7 +196,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Programs do not start before `until`. `emergency` also refuses people's orders until it is released."""
+    """Programs do not start before `until`; in an `emergency` nothing does, people's orders neither, until released."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
     until: datetime
@@ -205,6 +205,10 @@ class Hold:
 
     def __post_init__(self) -> None:
         aware(self.until, "hold.until")
+
+    def covers(self, due: datetime) -> bool:
+        """Whether what is due then does not start: skipped, not queued."""
+        return self.emergency or due < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,8 +336,11 @@ class BaseEntry:
     dose: Dose
     due: time | None = None  # the program's own start, which names the due watering; None = the same as `start`
     flow_l_min: float = 0.0  # nominal; 0 = not told
+    not_before: datetime | None = None  # a hold reaches until then: what is due before does not start
 
     def __post_init__(self) -> None:
+        if self.not_before is not None:
+            aware(self.not_before, "base entry.not_before")
         within(self.max_s, 1, 86_400, f"base entry {self.program_id} {self.zone_id}: max_s", "s")
         within(self.flow_l_min, 0, 10_000, f"base entry {self.program_id} {self.zone_id}: flow_l_min", "L/min")
 

@@ -82,7 +82,7 @@ class _Plan:
         capacity = self._capacity[one.zone.source_id]
         if one.id in self._skips:
             return _skip(one, Rule.SKIPPED_BY_PERSON)
-        if self._hold is not None and one.due < self._hold.until:
+        if self._hold is not None and self._hold.covers(one.due):
             return _skip(one, Rule.HOLD, until=self._hold.until.astimezone(UTC).isoformat())
         if micro(one.zone.flow_l_min) > micro(capacity):
             return _skip(one, Rule.FLOW_ABOVE_SOURCE, flow_l_min=one.zone.flow_l_min, capacity_l_min=capacity)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from irrigation.base_plan import base_plan, due_base, next_base_start
-from irrigation.model import BaseEntry, EveryNDays, Farm, Weekly
+from irrigation.model import BaseEntry, EveryNDays, Farm, Hold, Weekly
 from tests.unit.irrigation.farms import DAILY, farm, program, source, zone
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)  # a Monday
@@ -121,3 +121,28 @@ def test_there_is_no_next_start_without_lines_or_when_all_are_years_away() -> No
     assert next_base_start((), VIET_NAM, NOW) is None
     far = program("p", ("a", 20), calendar=EveryNDays(n=1, anchor=date(2029, 1, 1)))
     assert next_base_start(base_plan(farm(far), NOW), VIET_NAM, NOW) is None
+
+
+def test_what_was_due_in_the_timetables_time_is_not_the_base_plans_to_start() -> None:
+    there = farm(program("p", ("a", 20)), program("q", ("b", 20)))  # q stands at 05:20, due at 05:00
+    span = (base_plan(there, NOW), ZoneInfo("UTC"), NOW + timedelta(hours=5, minutes=10), NOW + timedelta(hours=30))
+    assert [entry.id for entry in due_base(*span)] == ["q:20261123:0500:b", "p:20261124:0500:a", "q:20261124:0500:b"]
+    after = due_base(*span, due_after=NOW + timedelta(hours=5, minutes=10))
+    assert [entry.id for entry in after] == ["p:20261124:0500:a", "q:20261124:0500:b"]
+
+
+def test_a_hold_is_kept_when_the_board_is_alone() -> None:
+    utc = ZoneInfo("UTC")
+    held = replace(farm(program("p", ("a", 20))), hold=Hold(until=NOW + timedelta(days=30, hours=5)))
+    base = base_plan(held, NOW)
+    assert due_base(base, utc, NOW, NOW + timedelta(days=30)) == ()
+    assert next_base_start(base, utc, NOW) == NOW + timedelta(days=30, hours=5)
+
+
+def test_a_hold_that_is_over_leaves_no_trace() -> None:
+    there = farm(program("p", ("a", 20)))
+    assert base_plan(replace(there, hold=Hold(until=NOW)), NOW) == base_plan(there, NOW)
+
+
+def test_an_emergency_stop_leaves_no_base_plan() -> None:
+    assert base_plan(replace(farm(program("p", ("a", 20))), hold=Hold(until=NOW, emergency=True)), NOW) == ()

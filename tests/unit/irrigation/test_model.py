@@ -123,6 +123,7 @@ PART = ZoneDose(zone_id="a", dose=Dose(minutes=1))
         ),
         (lambda: replace(BASE_ENTRY, max_s=0), "base entry p a: max_s must be between"),
         (lambda: replace(BASE_ENTRY, flow_l_min=-1.0), "base entry p a: flow_l_min must be between"),
+        (lambda: replace(BASE_ENTRY, not_before=NAIVE), "base entry.not_before must carry a time zone"),
         (lambda: ActiveRun(zone_id="a", until=NAIVE, flow_l_min=1.0), "active run.until must carry a time zone"),
         (
             lambda: ActiveRun(zone_id="a", until=NOW, flow_l_min=-1.0),

@@ -164,6 +164,11 @@ def test_a_hold_skips_what_is_due_before_its_end_and_queues_nothing() -> None:
     assert starts(timetable) == {"1700a": "17:00"}
 
 
+def test_an_emergency_stop_holds_until_it_is_released() -> None:
+    stopped = farm(program("p", ("a", 20)), hold=Hold(until=MIDNIGHT, emergency=True))
+    assert only_skip(plan(stopped)).rule is Rule.HOLD
+
+
 def test_a_zone_that_wants_more_than_its_source_has_is_skipped() -> None:
     skip = only_skip(plan(farm(program("p", ("a", 20)), zones=(zone("a", flow_l_min=30.5),))))
     assert (skip.rule, skip.params) == (Rule.FLOW_ABOVE_SOURCE, {"flow_l_min": 30.5, "capacity_l_min": 30})
