@@ -51,7 +51,7 @@ test-web: web-tools
 	scripts/node.sh npm test
 
 test-python: venv-dev web
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest --durations=10 $(ARGS)
 
 check-python: venv-dev
 	$(bin)/ruff format --check .
@@ -60,7 +60,7 @@ check-python: venv-dev
 	$(bin)/lint-imports --no-cache
 
 check-docs: venv-dev
-	$(bin)/python -m pytest -q --no-header --durations=0 tests/test_house.py
+	$(bin)/python -m pytest -q --no-header tests/test_house.py
 
 check-web: web-tools
 	scripts/node.sh npm run check

@@ -8,7 +8,9 @@ PATH=$wheel/bin:$PATH
 # Not in the home folder, which may be missing or not ours to write.
 npm_config_cache=$root/.venv/npm-cache
 npm_config_update_notifier=false
-export PATH npm_config_cache npm_config_update_notifier
+# The authorities that this machine trusts, as for every other program on it.
+NODE_USE_SYSTEM_CA=1
+export PATH npm_config_cache npm_config_update_notifier NODE_USE_SYSTEM_CA
 cd server/web
 tool=$1
 shift

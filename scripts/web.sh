@@ -25,7 +25,7 @@ bundle)
         printf '%s\n' "$sources" > .venv/web-bundle
         exit 0
     fi
-    npm_config_cache=$PWD/.venv/npm-cache WEB_BUILD=force PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    npm_config_cache=$PWD/.venv/npm-cache NODE_USE_SYSTEM_CA=1 WEB_BUILD=force PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
         .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
     [ -e $web/dist/index.html ] || { say "The hook ended without a bundle in $web/dist."; exit 1; }
     printf '%s\n' "$sources" > .venv/web-bundle
