@@ -37,7 +37,7 @@ def waterings(timetable: Timetable | None, now: datetime) -> tuple[Entry, ...]:
     if now + AHEAD <= begin:
         return timetable.entries
     known = {entry.id for entry in timetable.entries}
-    base = due_base(timetable.base, ZoneInfo(timetable.tz), begin, now + AHEAD)
+    base = due_base(timetable.base, ZoneInfo(timetable.tz), begin, now + AHEAD, due_after=timetable.valid_until)
     return timetable.entries + tuple(entry for entry in base if entry.id not in known)
 
 
