@@ -120,10 +120,17 @@ class BoardSettings(_Part):
         channels += [part.adc for part in (self.battery, self.thermometer) if part]
         names = [valve.channel for valve in self.valve]
         sensors = [probe.sensor for probe in self.probe]
-        for what, values in (("pin", pins), ("adc channel", channels), ("valve.channel", names), ("probe.sensor", sensors)):
-            twice = {value for value in values if values.count(value) > 1}  # type: ignore[attr-defined]
-            if twice:
-                raise ValueError(f"{what} {sorted(twice)[0]} is given twice")
+        for what, values in (
+            ("pin", pins),
+            ("adc channel", channels),
+            ("valve.channel", names),
+            ("probe.sensor", sensors),
+        ):
+            seen: set[object] = set()
+            for value in values:
+                if value in seen:
+                    raise ValueError(f"{what} {value} is given twice")
+                seen.add(value)
         if self.node_id == "gateway":
             raise ValueError("node_id 'gateway' is the farm's gateway, a board needs another")
         for valve in self.valve:
@@ -166,6 +173,3 @@ def load_board(path: Path) -> BoardSettings:
     """Read board.toml; raise ConfigError with a sentence that names file and field."""
     settings = load_toml(path, BoardSettings)
     return settings.model_copy(update={"state_dir": path.parent / settings.state_dir})
-
-
-

@@ -1,5 +1,6 @@
 """From what a converter reads to what the ground holds, and how far that can be believed."""
 
+import itertools
 from collections.abc import Sequence
 
 from contract.messages import Quality
@@ -23,7 +24,7 @@ def moisture(share: float, points: Sequence[tuple[float, float]]) -> tuple[float
 def _at(share: float, points: Sequence[tuple[float, float]]) -> float:
     if share <= points[0][0]:
         return points[0][1]
-    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+    for (left, low), (right, high) in itertools.pairwise(points):
         if share <= right:
             return low + (high - low) * (share - left) / (right - left)
     return points[-1][1]

@@ -1,6 +1,6 @@
 """One run on its board, as a pure machine: what the guard and the meter say goes in, state and wishes come out.
 
-    opening --guard opened--> open --meter turns--> watering --dose, stop, deadline--> closing --closed, still--> an end
+opening --guard opened--> open --meter turns--> watering --dose, stop, deadline--> closing --closed, still--> an end
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,14 @@ class Watering:
         dose = self.order.dose
         if dose.litres is not None and self.litres is not None:
             return self.litres >= dose.litres
-        return dose.until_moisture_pct is not None and moisture_pct is not None and moisture_pct >= dose.until_moisture_pct
+        return (
+            dose.until_moisture_pct is not None and moisture_pct is not None and moisture_pct >= dose.until_moisture_pct
+        )
+
+    def wanted_more(self) -> bool:
+        """Whether the lease ends it before what was asked for could be measured: litres by a meter, or moisture."""
+        dose = self.order.dose
+        return dose.until_moisture_pct is not None or (dose.litres is not None and self.litres is not None)
 
     def no_flow(self, at_s: float) -> bool:
         """Whether it is time to say that no water comes; true once for each drought."""
@@ -93,9 +100,7 @@ class Watering:
         """Whether the valve is closed and the meter has run out, so that the end can be told."""
         if self.closed_s is None:
             return False
-        if self.litres is None or at_s - self._moved_s >= SETTLE_S or at_s - self.closed_s >= SETTLE_MOST_S:
-            return True
-        return False
+        return bool(self.litres is None or at_s - self._moved_s >= SETTLE_S or at_s - self.closed_s >= SETTLE_MOST_S)
 
     def finish(self) -> tuple[RunState, Reason | None]:
         """Move to the decided end and return it with its reason."""

@@ -1,4 +1,4 @@
-"""`python -OO -m edge.guard BOARD.toml`: the guard without anything that it does not need (-OO leaves out docstrings)."""
+"""`python -OO -m edge.guard BOARD.toml`: the guard and nothing that it does not need (-OO: no docstrings)."""
 
 import logging
 import sys

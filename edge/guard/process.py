@@ -1,8 +1,8 @@
 """The guard as a process: one thread, one selector, a unix socket for the agent, and the outputs.
 
 The agent speaks JSON lines: `{"do": "open", "channel", "lease_id", "seconds"}`, `renew` with `lease_ids`, `close` with
-`channel`, `close-all`, `state`. Each is answered `{"re": <do>, "ok": ...}` or `{"re", "error": code, "detail"}` (renew is
-not answered); closures and faults are told unasked as `{"event": "closed" | "close-failed", ...}`.
+`channel`, `close-all`, `state`. Each is answered `{"re": <do>, "ok": ...}` or `{"re", "error": code, "detail"}`
+(renew is not answered); closures and faults are told unasked as `{"event": "closed" | "close-failed", ...}`.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Guard:
         """Serve until SIGTERM or SIGINT; every valve is closed before this returns, whatever ended it."""
         listener = listen(self._path)
         wake_read, wake_write = socket.socketpair()
-        wake_write.setblocking(False)
+        wake_write.setblocking(False)  # noqa: FBT003 - its name in the library
         signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
@@ -164,7 +164,9 @@ class Guard:
 
     def _open(self, channel: str, lease_id: str, seconds: float, at_s: float) -> dict[str, Any]:
         if self._failed:
-            raise Refused("close-failed", f"{', '.join(self._failed)} did not close; nothing opens before a person looked")
+            raise Refused(
+                "close-failed", f"{', '.join(self._failed)} did not close; nothing opens before a person looked"
+            )
         drive, deadline_s = self._table.open(channel, lease_id, seconds, at_s)
         if drive:
             try:

@@ -91,6 +91,11 @@ def _number(
     table: dict[str, Any], name: str, low: float, high: float, where: str, default: float | None = None
 ) -> float:
     value = table.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
         raise BadSettings(f"{where}{name} must be between {low:g} and {high:g} s, not {value!r}")
     return float(value)

@@ -90,7 +90,8 @@ class Table:
         used_s = self._used_s(known, at_s)
         if used_s + seconds > known.cap.max_day_s:
             raise Refused(
-                "daily-cap", f"{channel} was open for {used_s:.0f} s of {known.cap.max_day_s:g} in 24 hours; {seconds:g} is too much"
+                "daily-cap",
+                f"{channel} was open for {used_s:.0f} s of {known.cap.max_day_s:g} in 24 h, {seconds:g} is too much",
             )
         known.lease = _Lease(lease_id, at_s, at_s + seconds, at_s + self._renew_s)
         return True, known.lease.deadline_s

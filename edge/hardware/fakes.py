@@ -11,7 +11,7 @@ class FakeValve:
         self.stuck = False
         self.released = False
 
-    def set(self, is_open: bool) -> None:  # noqa: FBT001
+    def set(self, is_open: bool) -> None:
         """Follow, or raise LineFault when stuck."""
         if self.stuck and is_open != self.is_open:
             raise LineFault(f"fake valve: told {is_open}, reads {self.is_open}")

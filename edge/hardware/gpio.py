@@ -27,7 +27,7 @@ def load_factory(name: str) -> Any:
 
 
 class GpioValve:
-    """An active-high output. On a Pi a relay board with a pull-down keeps the valve shut while nobody drives the line."""
+    """An active-high output. A relay board with a pull-down keeps the valve shut while nobody drives it."""
 
     def __init__(self, factory: Any, pin: int) -> None:
         self._pin = pin
@@ -36,7 +36,7 @@ class GpioValve:
         except (OSError, GPIOZeroError) as exc:
             raise LineFault(f"GPIO {pin}: cannot be claimed: {exc}") from exc
 
-    def set(self, is_open: bool) -> None:  # noqa: FBT001
+    def set(self, is_open: bool) -> None:
         """Drive the line and read it back; raise LineFault."""
         try:
             self._line.value = int(is_open)

@@ -6,7 +6,7 @@ from typing import Protocol
 class ValveOutput(Protocol):
     """One normally-closed valve."""
 
-    def set(self, is_open: bool) -> None:  # noqa: FBT001 - the one argument of the one verb
+    def set(self, is_open: bool) -> None:
         """Drive the line and read it back; raise LineFault if it does not follow."""
         ...
 

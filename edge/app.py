@@ -1,0 +1,408 @@
+"""The agent's composition root: one task group around the link, the outbox, the guard's client, runs and plan.
+
+Closing valves waits for nothing here: the guard does it when this process is late, frozen or dead.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from contract.errors import ContractError
+from contract.link import Incoming, Link
+from contract.messages import (
+    Ack,
+    BootEvent,
+    Close,
+    CloseAll,
+    FaultEvent,
+    Hello,
+    Lane,
+    NodeConfig,
+    NodeState,
+    Open,
+    Outcome,
+    Pulse,
+    Quantity,
+    Reading,
+    Reason,
+    Reply,
+    Restart,
+    Status,
+)
+from contract.outbox import Outbox, Sender
+from contract.store import open_database
+from contract.topics import Channel, down_filter
+from edge.clock import Clock
+from edge.config import BoardSettings, meter_name
+from edge.control.order import from_command
+from edge.errors import EdgeError, GuardRefused
+from edge.guard_client import GuardClient
+from edge.hardware.ports import Hardware
+from edge.instruments import Instruments
+from edge.plan import Plan
+from edge.store import Store
+from edge.waterings import Waterings
+from irrigation.model import Timetable
+
+log = logging.getLogger(__name__)
+
+DATABASE = "board.sqlite3"
+MEASURE_S = 0.2  # while a valve is open
+STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
+TICK_S = 30.0
+RESTART_LEAST_S, RESTART_MOST_S = 0.5, 30.0
+
+
+class Agent:
+    """One board's agent, made from its settings and pins; `run` lives until `stop` is set."""
+
+    def __init__(self, settings: BoardSettings, hardware: Hardware) -> None:
+        self.settings = settings
+        db = open_database(settings.state_dir / DATABASE)
+        self.store = Store(db)
+        self.boot_id = secrets.token_hex(8)
+        self.clock = Clock(self.store.fact("last_time", datetime))
+        self.outbox = Outbox(db, boot_id=self.boot_id, max_readings=settings.max_readings)
+        self.instruments = Instruments(settings, hardware, self.store.fact("litres", dict[str, float]) or {})
+        self.guard = GuardClient(settings.guard_socket, on_news=self._guard_news, on_lost=self._guard_lost)
+        self.waterings = Waterings(
+            settings,
+            store=self.store,
+            outbox=self.outbox,
+            guard=self.guard,
+            instruments=self.instruments,
+            clock=self.clock,
+            changed=self._changed,
+        )
+        self.plan = Plan(
+            store=self.store, outbox=self.outbox, waterings=self.waterings, clock=self.clock, changed=self._changed
+        )
+        self.software = _software()
+        farm_id, node_id = settings.farm_id, settings.node_id
+        death = Status(online=False, boot_id=self.boot_id, at=self.clock.now(), software=self.software)
+        self.link = Link(
+            settings.mqtt,
+            client_id=f"{farm_id}-{node_id}",
+            subscriptions=[down_filter(farm_id, node_id)],
+            on_message=self.on_message,
+            on_connect=self._on_connect,
+            will=(farm_id, node_id, death),
+        )
+        self.sender = Sender(self.outbox, self.link, farm_id, node_id)
+        self._stop = asyncio.Event()
+        self._state_changed = asyncio.Event()
+        self._replies: asyncio.Queue[Reply] = asyncio.Queue(256)
+        self._say_birth(None if db.quarantined is None else db.quarantined.name)
+
+    def _say_birth(self, quarantined: str | None) -> None:
+        now = self.clock.now()
+        with self.store.transaction():
+            why = "crash" if self.store.fact("running", bool) else "start"
+            self.outbox.append(
+                BootEvent(seq=1, at=now, clock_trusted=self.clock.trusted(), boot_id=self.boot_id, why=why)
+            )
+            if quarantined is not None:
+                self.outbox.append(FaultEvent(seq=1, at=now, code="database-replaced", params={"file": quarantined}))
+            self.store.note("running", bool, True)  # noqa: FBT003 - a value, not a flag
+        self.waterings.interrupted_before()
+
+    # --- life ---
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Do all of it until `stop` is set or a Restart was accepted; open valves are closed before the farewell."""
+        log.info("agent up node=%s boot=%s", self.settings.node_id, self.boot_id)
+        async with asyncio.TaskGroup() as group:
+            parts: dict[str, Callable[[], Awaitable[None]]] = {
+                "link": self.link.run,
+                "sender": self.sender.run,
+                "guard": self.guard.run,
+                "plan": self.plan.run,
+                "measure": self._measure,
+                "sample": self._sample,
+                "herald": self._herald,
+                "replies": self._reply,
+                "tick": self._tick,
+            }
+            tasks = [group.create_task(self._keep(name, part), name=name) for name, part in parts.items()]
+            either = [asyncio.create_task(event.wait(), name="stop") for event in (stop, self._stop)]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            for waiter in either:
+                waiter.cancel()
+            await self._close_before_the_end()
+            for task in tasks:
+                task.cancel()
+        with self.store.transaction():
+            self._save()
+            self.store.note("running", bool, False)  # noqa: FBT003 - a value, not a flag
+        self.store.db.close()
+        log.info("agent down node=%s", self.settings.node_id)
+
+    async def _keep(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part for ever: one that raises is told once, its valves are closed, and it is begun again."""
+        wait_s = RESTART_LEAST_S
+        while True:
+            begun_s = asyncio.get_running_loop().time()
+            try:
+                await part()
+            except Exception:  # the supervisor: whatever it is, the board goes on
+                log.exception("part failed name=%s again_in_s=%g", name, wait_s)
+                with self.store.transaction():
+                    self.outbox.append(
+                        FaultEvent(seq=1, at=self.clock.now(), code="part-failed", params={"part": name})
+                    )
+                await self._stop_all(Reason(code="part-failed", params={"part": name}))
+            lasted_s = asyncio.get_running_loop().time() - begun_s
+            wait_s = RESTART_LEAST_S if lasted_s > RESTART_MOST_S else min(2 * wait_s, RESTART_MOST_S)
+            await asyncio.sleep(wait_s)
+
+    async def _close_before_the_end(self) -> None:
+        await self._stop_all(Reason(code="agent-ended"))
+        # The guard tells the closures at once; what the meter runs out is told too, if it is quick.
+        for _ in range(int(1 / MEASURE_S)):
+            if not self.waterings.any:
+                return
+            await self.waterings.measure()
+            await asyncio.sleep(MEASURE_S)
+
+    async def _stop_all(self, reason: Reason) -> bool:
+        try:
+            await self.waterings.stop_all(reason)
+        except EdgeError as exc:
+            log.error("close-all not confirmed: %s", exc)
+            return False
+        return True
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            if self.waterings.any:
+                await self.waterings.measure()
+
+    async def _sample(self) -> None:
+        while True:
+            readings = await self.instruments.read_all(self.clock.now(), trusted=self.clock.trusted())
+            with self.store.transaction():
+                self.outbox.append(*readings, *self._flows())
+                self._save()
+            self.sender.wake()
+            await asyncio.sleep(self.settings.report_every_s)
+
+    def _flows(self) -> list[Reading]:
+        return [
+            Reading(
+                seq=1,
+                sensor=meter_name(valve.channel),
+                quantity=Quantity.FLOW,
+                value=round(valve.run.flow_l_min, 3),
+                unit="L/min",
+                at=self.clock.now(),
+                clock_trusted=self.clock.trusted(),
+            )
+            for valve in self.waterings.reports(self.guard.failed)
+            if valve.run is not None and valve.run.flow_l_min is not None
+        ]
+
+    async def _tick(self) -> None:
+        forgotten = None
+        while True:
+            now = self.clock.now()
+            with self.store.transaction():
+                self._save()
+                if self.clock.trusted() and forgotten != now.date():
+                    self.store.forget(now)
+                    forgotten = now.date()
+            self.plan.look()
+            await asyncio.sleep(TICK_S)
+
+    def _save(self) -> None:
+        self.store.note(
+            "litres", dict[str, float], {name: meter.litres() for name, meter in self.instruments.meters.items()}
+        )
+        if self.clock.trusted():
+            self.store.note("last_time", datetime, self.clock.now())
+
+    def _changed(self) -> None:
+        self.sender.wake()
+        self._state_changed.set()
+        if not self.waterings.any:
+            self.plan.look()
+
+    async def _guard_news(self, news: Any) -> None:
+        await self.waterings.guard_news(news)
+
+    async def _guard_lost(self) -> None:
+        await self.waterings.guard_lost()
+        self._state_changed.set()
+
+    # --- what is told ---
+
+    async def _on_connect(self) -> None:
+        self.sender.on_connect()
+        now = self.clock.now()
+        channels, sensors = self.settings.has()
+        await self._publish(Channel.STATUS, Status(online=True, boot_id=self.boot_id, at=now, software=self.software))
+        await self._publish(
+            Channel.HELLO,
+            Hello(
+                boot_id=self.boot_id,
+                at=now,
+                clock_trusted=self.clock.trusted(),
+                software=self.software,
+                channels=channels,
+                sensors=sensors,
+                config_version=self._config_version(),
+                timetable_version=self._timetable_version(),
+            ),
+        )
+        self._state_changed.set()
+
+    async def _herald(self) -> None:
+        """Show the state at every change, and now and then without one."""
+        while True:
+            self._state_changed.clear()
+            if self.link.connected:
+                try:
+                    await self._publish(Channel.STATE, self._state())
+                except ContractError as exc:
+                    log.info("state not told: %s", exc)
+            try:
+                async with asyncio.timeout(STATE_WATERING_S if self.waterings.any else STATE_QUIET_S):
+                    await self._state_changed.wait()
+            except TimeoutError:
+                pass
+
+    def _state(self) -> NodeState:
+        timetable = self.plan.timetable
+        return NodeState(
+            boot_id=self.boot_id,
+            at=self.clock.now(),
+            clock_trusted=self.clock.trusted(),
+            software=self.software,
+            valves=self.waterings.reports(self.guard.failed),
+            plan=self.plan.source(),
+            config_version=self._config_version(),
+            timetable_version=self._timetable_version(),
+            valid_until=timetable.valid_until if timetable else None,
+            outbox_events=self.outbox.depth(Lane.EVENTS),
+            outbox_readings=self.outbox.depth(Lane.READINGS),
+            battery_v=self.instruments.battery_v,
+        )
+
+    def _config_version(self) -> int:
+        return self.waterings.config.version if self.waterings.config else 0
+
+    def _timetable_version(self) -> int:
+        return self.plan.timetable.version if self.plan.timetable else 0
+
+    async def _reply(self) -> None:
+        while True:
+            reply = await self._replies.get()
+            try:
+                await self._publish(Channel.REPLY, reply)
+            except ContractError as exc:
+                log.info("reply not told command_id=%s: %s", reply.command_id, exc)  # a repeated command gets it again
+
+    async def _publish(self, channel: Channel, message: Any) -> None:
+        await self.link.publish(self.settings.farm_id, self.settings.node_id, channel, message)
+
+    # --- what is heard ---
+
+    async def on_message(self, incoming: Incoming) -> None:
+        """Take one message of the gateway; it is acknowledged to the broker when this returns."""
+        message = incoming.message
+        match message:
+            case Ack():
+                self.sender.on_ack(message)
+            case NodeConfig():
+                self._configure(message)
+            case Timetable():
+                if self.plan.take(message):
+                    self._state_changed.set()
+            case Open() | Close() | CloseAll() | Pulse() | Restart():
+                await self._command(message, retained=incoming.retained)
+            case _:
+                log.warning("nothing for a board: %s on %s", type(message).__name__, incoming.address.channel)
+
+    def _configure(self, config: NodeConfig) -> None:
+        with self.store.transaction():
+            self.store.note("config", NodeConfig, config)
+        self.waterings.config = config
+        self._state_changed.set()
+        log.info("config version=%d channels=%d", config.version, len(config.channels))
+
+    async def _command(self, command: Open | Close | CloseAll | Pulse | Restart, *, retained: bool) -> None:
+        known = self.store.answer(command.id)
+        if known is not None:
+            self._tell(known)
+            return
+        reply = self._too_late(command, retained=retained) or await self._obey(command)
+        with self.store.transaction():
+            self.store.keep_answer(reply)
+        self._tell(reply)
+        log.info(
+            "command kind=%s id=%s actor=%s outcome=%s reason=%s",
+            command.kind,
+            command.id,
+            command.actor,
+            reply.outcome,
+            reply.reason.code if reply.reason else "",
+        )
+        if isinstance(command, Restart) and reply.outcome is Outcome.ACCEPTED:
+            self._stop.set()
+
+    def _too_late(self, command: Open | Close | CloseAll | Pulse | Restart, *, retained: bool) -> Reply | None:
+        if retained:
+            return self._answer(command.id, Outcome.REFUSED, Reason(code="retained"))
+        if self.clock.now() >= command.expires_at and not isinstance(command, Close | CloseAll):
+            # A late close is still right; a late open is not.
+            return self._answer(command.id, Outcome.REFUSED, Reason(code="expired"))
+        return None
+
+    async def _obey(self, command: Open | Close | CloseAll | Pulse | Restart) -> Reply:
+        try:
+            match command:
+                case Open():
+                    if command.channel is None or command.max_s is None:
+                        return self._answer(command.id, Outcome.REFUSED, Reason(code="incomplete-order"))
+                    reason = await self.waterings.start(from_command(command))
+                    return self._answer(command.id, Outcome.REFUSED if reason else Outcome.ACCEPTED, reason)
+                case Close():
+                    await self.waterings.stop(
+                        command.run_id, Reason(code="stopped-by-person", params={"actor": command.actor})
+                    )
+                case CloseAll():
+                    await self.waterings.stop_all(Reason(code="close-all", params={"actor": command.actor}))
+                case Pulse():
+                    await self.guard.open(command.channel, f"pulse-{command.id}", command.seconds)
+                    return self._answer(command.id, Outcome.ACCEPTED)
+                case Restart():
+                    if self.waterings.any:
+                        return self._answer(command.id, Outcome.REFUSED, Reason(code="watering"))
+                    return self._answer(command.id, Outcome.ACCEPTED)
+        except GuardRefused as exc:
+            return self._answer(command.id, Outcome.REFUSED, Reason(code=f"guard-{exc.code}"))
+        except EdgeError as exc:
+            return self._answer(
+                command.id, Outcome.FAILED, Reason(code="guard-lost", params={"detail": str(exc)[:200]})
+            )
+        return self._answer(command.id, Outcome.DONE)
+
+    def _answer(self, command_id: str, outcome: Outcome, reason: Reason | None = None) -> Reply:
+        return Reply(command_id=command_id, at=self.clock.now(), outcome=outcome, reason=reason)
+
+    def _tell(self, reply: Reply) -> None:
+        try:
+            self._replies.put_nowait(reply)
+        except asyncio.QueueFull:
+            log.warning("replies overflow, dropped command_id=%s", reply.command_id)
+
+
+def _software() -> str:
+    try:
+        return version("tuoi")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,135 @@
+"""The board keeps its timetable by itself: APScheduler wakes it at each start, gateway or no gateway."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from contract.messages import DecisionEvent, Origin, PlanSource
+from contract.outbox import Outbox
+from edge.clock import Clock
+from edge.control import schedule
+from edge.control.order import from_entry
+from edge.store import Store
+from edge.waterings import Waterings
+from irrigation.model import Decision, Entry, Result, Rule, Timetable
+
+log = logging.getLogger(__name__)
+
+_RETRY = frozenset({"zone-busy", "guard-lost"})  # may pass within the late window: tried again at each look
+
+
+class Plan:
+    """Starts what is due, once each, and tells what was missed. `look` may be called at any time."""
+
+    def __init__(
+        self, *, store: Store, outbox: Outbox, waterings: Waterings, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self.timetable: Timetable | None = store.timetable()
+        self._store = store
+        self._outbox = outbox
+        self._waterings = waterings
+        self._clock = clock
+        self._changed = changed
+        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True})
+        self._jobs: dict[str, datetime] = {}
+        self._source: PlanSource | None = None
+        self._due = asyncio.Event()
+
+    def take(self, timetable: Timetable) -> bool:
+        """Keep a new timetable; return False for one that is older than what is held. A run under way goes on."""
+        held = self.timetable
+        if held is not None and timetable.version < held.version and timetable.compiled_at < held.compiled_at:
+            return False
+        with self._store.transaction():
+            self._store.note("timetable", Timetable, timetable)
+        self.timetable = timetable
+        log.info(
+            "timetable version=%d entries=%d until=%s", timetable.version, len(timetable.entries), timetable.valid_until
+        )
+        self._due.set()
+        return True
+
+    def source(self) -> PlanSource:
+        """By what the board waters now."""
+        return schedule.source(self.timetable, self._clock.now())
+
+    def look(self) -> None:
+        """Have the due waterings looked at; cheap."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """A task of the agent: starts and wakes for ever."""
+        self._scheduler.start()
+        try:
+            while True:
+                await self._look()
+                await self._due.wait()
+                self._due.clear()
+        finally:
+            self._scheduler.shutdown(wait=False)
+
+    async def _look(self) -> None:
+        if not self._clock.trusted():
+            return  # the calendar waits for a clock that can be believed; the next tick looks again
+        now = self._clock.now()
+        entries = schedule.waterings(self.timetable, now)
+        agenda = schedule.agenda(entries, self._store.done(entry.id for entry in entries), now)
+        if (source := self.source()) is not self._source:
+            log.info("waters by %s", source)
+            self._source = source
+            self._changed()
+        for entry in agenda.missed:
+            self._miss(entry, now)
+        for entry in agenda.due:
+            await self._start(entry)
+        self._wake_for(agenda.later)
+
+    async def _start(self, entry: Entry) -> None:
+        by_table = self.timetable is not None and any(one.id == entry.id for one in self.timetable.entries)
+        order = from_entry(entry, Origin.PROGRAM if by_table else Origin.BASE_PLAN)
+        reason = await self._waterings.start(order)
+        if reason is None or reason.code in _RETRY:
+            return
+        with self._store.transaction():
+            self._store.set_done(entry.id, self._clock.now())
+            self._waterings.report_refused(order, reason)
+        self._changed()
+
+    def _miss(self, entry: Entry, now: datetime) -> None:
+        late_min = (now - entry.start).total_seconds() / 60
+        decision = Decision(
+            id=entry.id,
+            program_id=entry.program_id,
+            zone_id=entry.zone_id,
+            due=entry.due,
+            result=Result.SKIPPED,
+            rule=Rule.MISSED,
+            params={"late_min": round(late_min)},
+        )
+        with self._store.transaction():
+            self._store.set_done(entry.id, now)
+            self._outbox.append(DecisionEvent(seq=1, at=now, decision=decision))
+        log.warning("due watering missed entry=%s late_min=%.0f", entry.id, late_min)
+        self._changed()
+
+    def _wake_for(self, later: tuple[Entry, ...]) -> None:
+        wanted = {entry.id: entry.start for entry in later}
+        for entry_id in [known for known in self._jobs if known not in wanted]:
+            del self._jobs[entry_id]
+            with suppress(JobLookupError):  # it has rung
+                self._scheduler.remove_job(entry_id)
+        for entry_id, start in wanted.items():
+            if self._jobs.get(entry_id) != start:
+                self._jobs[entry_id] = start
+                self._scheduler.add_job(
+                    _ring, "date", run_date=start, args=[self._due], id=entry_id, replace_existing=True
+                )
+
+
+async def _ring(event: asyncio.Event) -> None:  # a coroutine, because APScheduler calls plain functions in a thread
+    event.set()

@@ -1,0 +1,139 @@
+"""What a board must still know after a power cut: leases, orders with their answers, what was done, plan, settings."""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from contract.messages import NodeConfig, Reply
+from contract.store import transaction
+from edge.control.order import Order
+from irrigation.model import Timetable
+
+T = TypeVar("T")
+
+KEPT = timedelta(days=30)
+DAY = timedelta(days=1)
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS lease (run_id TEXT PRIMARY KEY, body TEXT NOT NULL, opened_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS answer (command_id TEXT PRIMARY KEY, body TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS ended (run_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS done (entry_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS used (channel TEXT NOT NULL, at TEXT NOT NULL, open_s REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+"""
+
+_ORDER = TypeAdapter(Order)
+_REPLY = TypeAdapter(Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLease:
+    """A lease that had no end when it was read: the order, and when the guard confirmed it, if it did."""
+
+    order: Order
+    opened_at: datetime | None
+
+
+class Store:
+    """In the same SQLite database as the outbox, so that a step and its report are one commit."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        db.executescript(_TABLES)
+
+    def transaction(self) -> Any:
+        """One commit for all inside."""
+        return transaction(self.db)
+
+    # --- leases: written before the valve opens ---
+
+    def begin_lease(self, order: Order) -> None:
+        """Write down that a valve is about to open."""
+        self.db.execute("INSERT INTO lease VALUES (?, ?, NULL)", (order.run_id, _ORDER.dump_json(order).decode()))
+
+    def lease_opened(self, run_id: str, at: datetime) -> None:
+        """Write down that the guard confirmed it."""
+        self.db.execute("UPDATE lease SET opened_at = ? WHERE run_id = ?", (at.isoformat(), run_id))
+
+    def end_lease(self, order: Order, at: datetime, open_s: float) -> None:
+        """Write down that it is over, and for how long the valve was open."""
+        self.db.execute("DELETE FROM lease WHERE run_id = ?", (order.run_id,))
+        self.db.execute("INSERT OR IGNORE INTO ended VALUES (?, ?)", (order.run_id, at.isoformat()))
+        self.db.execute("INSERT INTO used VALUES (?, ?, ?)", (order.channel, at.isoformat(), open_s))
+
+    def open_leases(self) -> list[OpenLease]:
+        """Return the leases without an end: after a start, those that the last life left behind."""
+        rows = self.db.execute("SELECT body, opened_at FROM lease ORDER BY rowid").fetchall()
+        return [OpenLease(_ORDER.validate_json(body), datetime.fromisoformat(at) if at else None) for body, at in rows]
+
+    def used_s(self, channel: str, now: datetime) -> float:
+        """Return for how many seconds the valve was open in the 24 hours before `now`, by runs that have ended."""
+        (used,) = self.db.execute(
+            "SELECT coalesce(sum(open_s), 0) FROM used WHERE channel = ? AND at > ?", (channel, (now - DAY).isoformat())
+        ).fetchone()
+        return float(used)
+
+    # --- orders ---
+
+    def answer(self, command_id: str) -> Reply | None:
+        """Return the answer that this command got before."""
+        row = self.db.execute("SELECT body FROM answer WHERE command_id = ?", (command_id,)).fetchone()
+        return _REPLY.validate_json(row[0]) if row else None
+
+    def keep_answer(self, reply: Reply) -> None:
+        """Remember the answer of a command; a later one takes its place."""
+        row = (reply.command_id, _REPLY.dump_json(reply).decode(), reply.at.isoformat())
+        self.db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", row)
+
+    def end_run(self, run_id: str, at: datetime) -> None:
+        """Remember that a run is over or must never begin."""
+        self.db.execute("INSERT OR IGNORE INTO ended VALUES (?, ?)", (run_id, at.isoformat()))
+
+    def has_ended(self, run_id: str) -> bool:
+        """Whether the run is over or was stopped before it came."""
+        return self.db.execute("SELECT 1 FROM ended WHERE run_id = ?", (run_id,)).fetchone() is not None
+
+    # --- due waterings ---
+
+    def set_done(self, entry_id: str, at: datetime) -> None:
+        """Remember that a due watering was begun, refused or missed: it will not be tried again."""
+        self.db.execute("INSERT OR IGNORE INTO done VALUES (?, ?)", (entry_id, at.isoformat()))
+
+    def done(self, entry_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that are done."""
+        return frozenset(
+            entry_id
+            for entry_id in entry_ids
+            if self.db.execute("SELECT 1 FROM done WHERE entry_id = ?", (entry_id,)).fetchone()
+        )
+
+    # --- facts ---
+
+    def note(self, name: str, kind: type[T], value: T) -> None:
+        """Keep one value under a name."""
+        body = TypeAdapter(kind).dump_json(value).decode()
+        self.db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, body))
+
+    def fact(self, name: str, kind: type[T]) -> T | None:
+        """Return the value kept under a name, or None."""
+        row = self.db.execute("SELECT body FROM fact WHERE name = ?", (name,)).fetchone()
+        return TypeAdapter(kind).validate_json(row[0]) if row else None
+
+    def timetable(self) -> Timetable | None:
+        """Return the plan as it was last received."""
+        return self.fact("timetable", Timetable)
+
+    def config(self) -> NodeConfig | None:
+        """Return the farm's settings as they were last received."""
+        return self.fact("config", NodeConfig)
+
+    def forget(self, now: datetime) -> None:
+        """Drop what is too old to matter."""
+        for table in ("answer", "ended", "done"):
+            self.db.execute(f"DELETE FROM {table} WHERE at < ?", ((now - KEPT).isoformat(),))  # noqa: S608 - own names
+        self.db.execute("DELETE FROM used WHERE at < ?", ((now - 2 * DAY).isoformat(),))

@@ -1,0 +1,379 @@
+"""The runs of a board: written down, opened by the guard, measured, closed, and reported at every step."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from contract.messages import (
+    ChannelSettings,
+    FaultEvent,
+    NodeConfig,
+    Params,
+    Quality,
+    Reason,
+    RunEvent,
+    RunProgress,
+    ValvePosition,
+    ValveReport,
+)
+from contract.outbox import Outbox
+from edge.clock import Clock
+from edge.config import BoardSettings, ValvePart
+from edge.control.admission import ChannelStanding, refuse
+from edge.control.order import Order
+from edge.control.watering import Watering
+from edge.errors import GuardLost, GuardRefused
+from edge.guard_client import GuardClient, GuardNews
+from edge.instruments import Instruments
+from edge.store import Store
+from irrigation.run import RunState
+
+log = logging.getLogger(__name__)
+
+_BY_CAUSE = {
+    "deadline": (RunState.DONE, None),
+    "not-renewed": (RunState.INTERRUPTED, "not-renewed"),
+    "agent-gone": (RunState.INTERRUPTED, "restarted"),
+    "ending": (RunState.INTERRUPTED, "guard-ended"),
+    "told": (RunState.STOPPED, "stopped"),
+}
+
+
+class Waterings:
+    """Every valve of the board that is open, or about to be. `changed` is called after each commit that reports."""
+
+    def __init__(
+        self,
+        settings: BoardSettings,
+        *,
+        store: Store,
+        outbox: Outbox,
+        guard: GuardClient,
+        instruments: Instruments,
+        clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        self._valves = {valve.channel: valve for valve in settings.valve}
+        self._probes = {probe.sensor: probe for probe in settings.probe}
+        self._store = store
+        self._outbox = outbox
+        self._guard = guard
+        self._instruments = instruments
+        self._clock = clock
+        self._changed = changed
+        self.config: NodeConfig | None = store.config()
+        """The farm's settings for this board; they can lower its caps, never raise them."""
+        self._open: dict[str, Watering] = {}  # by channel
+        self._litres_at_open: dict[str, float] = {}
+        self._close_failed: set[str] = set()
+        self._turn = asyncio.Lock()
+
+    @property
+    def any(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._open)
+
+    # --- begin and end ---
+
+    def interrupted_before(self) -> None:
+        """Report what the last life of this process left open; the guard has closed it since."""
+        for lease in self._store.open_leases():
+            now = self._clock.now()
+            open_s = max(0.0, (now - lease.opened_at).total_seconds()) if lease.opened_at else 0.0
+            left = Watering(order=lease.order, opened_at=lease.opened_at, open_s=None)
+            with self._store.transaction():
+                # For the daily cap the whole lease counts: how long it was really open nobody knows.
+                self._store.end_lease(lease.order, now, min(open_s, lease.order.max_s))
+                self._report(left, RunState.INTERRUPTED, Reason(code="restarted"))
+            log.warning("run interrupted by a restart run_id=%s channel=%s", lease.order.run_id, lease.order.channel)
+
+    async def start(self, order: Order) -> Reason | None:
+        """Open the valve for an order, or return why not (a refusal is not reported here). Reports each step."""
+        async with self._turn:
+            reason = refuse(
+                order,
+                self._standing(order.channel),
+                self._clock.now(),
+                was_closed=self._store.has_ended(order.run_id),
+                guard_up=self._guard.up,
+            )
+            if reason is not None:
+                return reason
+            watering = Watering(order=order)
+            with self._store.transaction():
+                self._store.begin_lease(order)
+                if order.entry_id is not None:
+                    self._store.set_done(order.entry_id, self._clock.now())
+                self._report(watering, RunState.OPENING)
+            self._open[order.channel] = watering
+            self._changed()
+            await self._open_valve(watering)
+        return None
+
+    async def _open_valve(self, watering: Watering) -> None:
+        order = watering.order
+        meter = self._instruments.meters.get(order.channel)
+        if meter is not None:
+            self._litres_at_open[order.channel] = meter.litres()
+        try:
+            left_s = await self._guard.open(order.channel, order.run_id, order.max_s)
+        except GuardRefused as exc:
+            self._fail(watering, Reason(code=f"guard-{exc.code}", params={"detail": str(exc)[:200]}))
+            return
+        except GuardLost as exc:
+            # It may have opened and not said so; it closes what is not renewed, and a restarted one closes all.
+            self._fail(watering, Reason(code="guard-lost", params={"detail": str(exc)[:200]}))
+            return
+        if self._open.get(order.channel) is not watering:
+            return  # lost between its answer and us: told by `guard_lost`
+        now = self._clock.now()
+        watering.opened(now, now + timedelta(seconds=left_s), _now_s(), metered=meter is not None)
+        with self._store.transaction():
+            self._store.lease_opened(order.run_id, now)
+            self._report(watering, RunState.OPEN)
+        self._changed()
+
+    async def stop(self, run_id: str, reason: Reason) -> bool:
+        """End a run, now or whenever its order comes; return whether it was under way. Raise GuardLost."""
+        async with self._turn:
+            watering = next((one for one in self._open.values() if one.order.run_id == run_id), None)
+            if watering is None:
+                self._store.end_run(run_id, self._clock.now())
+                return False
+            self._close_for(watering, RunState.STOPPED, reason)
+            await self._guard.close(watering.order.channel)
+            return True
+
+    async def stop_all(self, reason: Reason) -> None:
+        """End every run and have the guard close every output. Raise GuardLost."""
+        async with self._turn:
+            for watering in list(self._open.values()):
+                self._close_for(watering, RunState.STOPPED, reason)
+            await self._guard.close_all()
+
+    def _close_for(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
+        if watering.end(state, reason):
+            with self._store.transaction():
+                self._report(watering, RunState.CLOSING)
+            self._changed()
+
+    # --- what the guard tells ---
+
+    async def guard_news(self, news: GuardNews) -> None:
+        """Follow what the guard did on its own or was told to."""
+        if news.event == "close-failed":
+            self._fault("close-failed", news.channel)
+            self._close_failed.add(news.channel)
+        elif news.event == "close-recovered":
+            self._close_failed.discard(news.channel)
+            self._fault("close-failed", news.channel, cleared=True)
+        watering = self._open.get(news.channel)
+        if watering is None:
+            return
+        if news.event in {"closed", "close-recovered"} and news.lease_id in {watering.order.run_id, None}:
+            state, code = _BY_CAUSE.get(news.cause or "", (RunState.INTERRUPTED, "closed-by-guard"))
+            if news.cause == "deadline" and watering.wanted_more():
+                code = "time-cap"
+            self._close_for(watering, state, Reason(code=code) if code else None)
+            watering.closed(news.open_s, _now_s())
+            self._settle(watering)
+
+    async def guard_lost(self) -> None:
+        """The guard is gone: its lines are released, so the valves are closed; what was open is interrupted."""
+        for watering in list(self._open.values()):
+            self._close_for(watering, RunState.INTERRUPTED, Reason(code="guard-lost"))
+            watering.closed(_now_s() - watering.opened_s if watering.opened_at else 0.0, _now_s())
+            self._settle(watering)
+
+    # --- measuring ---
+
+    async def measure(self) -> None:
+        """Look at meters and probes of open valves; called several times a second while any is open."""
+        for watering in list(self._open.values()):
+            channel = watering.order.channel
+            meter = self._instruments.meters.get(channel)
+            if meter is not None and watering.opened_at is not None:
+                litres = round(meter.litres() - self._litres_at_open[channel], 3)
+                if watering.metered(litres, _now_s()):
+                    with self._store.transaction():
+                        self._report(watering, watering.state)
+                    self._changed()
+            if watering.no_flow(_now_s()):
+                self._fault("no-flow", channel)
+            if watering.state in {RunState.OPEN, RunState.WATERING}:
+                moisture_pct = await self._moisture(watering) if watering.order.dose.until_moisture_pct else None
+                if watering.dose_reached(moisture_pct):
+                    await self._end_by_dose(watering)
+            self._settle(watering)
+
+    async def _end_by_dose(self, watering: Watering) -> None:
+        async with self._turn:
+            self._close_for(watering, RunState.DONE, None)
+            try:
+                await self._guard.close(watering.order.channel)
+            except GuardLost as exc:
+                log.error("close not confirmed run_id=%s: %s", watering.order.run_id, exc)
+
+    async def _moisture(self, watering: Watering) -> float | None:
+        """Return the lowest good moisture of the zone's probes: it must be reached everywhere."""
+        seen = []
+        for sensor in self._zone_sensors(watering.order.channel):
+            value, quality, _ = await self._instruments.read_probe(self._probes[sensor])
+            if value is not None and quality is Quality.GOOD:
+                seen.append(value)
+        return min(seen, default=None)
+
+    def _settle(self, watering: Watering) -> None:
+        order = watering.order
+        if not watering.settled(_now_s()) or self._open.get(order.channel) is not watering:
+            return
+        state, reason = watering.finish()
+        del self._open[order.channel]
+        now = self._clock.now()
+        with self._store.transaction():
+            self._store.end_lease(order, now, watering.open_s or 0.0)
+            self._report(watering, state, reason)
+            if watering.no_flow_told:
+                self._append_fault("no-flow", order.channel, cleared=True)
+        log.info(
+            "run ended run_id=%s state=%s litres=%s open_s=%s", order.run_id, state, watering.litres, watering.open_s
+        )
+        self._changed()
+
+    def _fail(self, watering: Watering, reason: Reason) -> None:
+        if self._open.get(watering.order.channel) is not watering:
+            return
+        del self._open[watering.order.channel]
+        with self._store.transaction():
+            self._store.end_lease(watering.order, self._clock.now(), 0.0)
+            self._report(watering, RunState.FAILED, reason)
+        log.error("run failed run_id=%s reason=%s", watering.order.run_id, reason.code)
+        self._changed()
+
+    # --- telling ---
+
+    def reports(self, failed: frozenset[str]) -> tuple[ValveReport, ...]:
+        """Return what is known of each valve now."""
+        return tuple(self._valve_report(valve, failed | self._close_failed) for valve in self._valves.values())
+
+    def _valve_report(self, valve: ValvePart, failed: frozenset[str] | set[str]) -> ValveReport:
+        watering = self._open.get(valve.channel)
+        position = ValvePosition.CLOSED
+        if valve.channel in failed:
+            position = ValvePosition.CLOSE_FAILED
+        elif not self._guard.up:
+            position = ValvePosition.UNKNOWN
+        elif watering is not None and watering.closed_s is None:
+            closing = watering.state is RunState.CLOSING
+            position = ValvePosition.CLOSING if closing else ValvePosition.OPEN
+            if watering.state is RunState.OPENING:
+                position = ValvePosition.CLOSED
+        zone_id = self._zone_id(valve.channel)
+        return ValveReport(
+            channel=valve.channel, zone_id=zone_id, position=position, run=_progress(watering) if watering else None
+        )
+
+    def _report(self, watering: Watering, state: RunState, reason: Reason | None = None) -> None:
+        order = watering.order
+        self._outbox.append(
+            RunEvent(
+                seq=1,
+                at=self._clock.now(),
+                clock_trusted=self._clock.trusted(),
+                run_id=order.run_id,
+                zone_id=order.zone_id,
+                channel=order.channel,
+                state=state,
+                origin=order.origin,
+                actor=order.actor,
+                dose=order.dose,
+                max_s=order.max_s,
+                entry_id=order.entry_id,
+                program_id=order.program_id,
+                opened_at=watering.opened_at,
+                closes_at=watering.closes_at,
+                litres=watering.litres,
+                open_s=watering.open_s,
+                reason=reason,
+            )
+        )
+
+    def report_refused(self, order: Order, reason: Reason) -> None:
+        """Report a due watering that could not be begun, inside the caller's transaction."""
+        self._report(Watering(order=order), RunState.REFUSED, reason)
+
+    def _fault(self, code: str, channel: str, *, cleared: bool = False) -> None:
+        with self._store.transaction():
+            self._append_fault(code, channel, cleared=cleared)
+        self._changed()
+
+    def _append_fault(self, code: str, channel: str, *, cleared: bool = False) -> None:
+        params: Params = {"channel": channel}
+        self._outbox.append(
+            FaultEvent(
+                seq=1,
+                at=self._clock.now(),
+                clock_trusted=self._clock.trusted(),
+                code=code,
+                channel=channel,
+                zone_id=self._zone_id(channel),
+                cleared=cleared,
+                params=params,
+            )
+        )
+
+    # --- the farm's settings ---
+
+    def _standing(self, channel: str) -> ChannelStanding | None:
+        valve = self._valves.get(channel)
+        if valve is None:
+            return None
+        watering = self._open.get(channel)
+        settings = self._channel_settings(channel)
+        return ChannelStanding(
+            max_open_s=valve.max_open_s,
+            max_day_s=valve.day_s,
+            used_day_s=self._store.used_s(channel, self._clock.now()),
+            zone_id=settings.zone_id if settings else None,
+            zone_max_run_s=settings.max_run_s if settings else None,
+            run_id=watering.order.run_id if watering else None,
+            has_meter=valve.meter is not None,
+            fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
+            close_failed=bool(self._close_failed or self._guard.failed),
+        )
+
+    def _channel_settings(self, channel: str) -> ChannelSettings | None:
+        config = self.config
+        return next((one for one in config.channels if one.channel == channel), None) if config else None
+
+    def _zone_id(self, channel: str) -> str | None:
+        settings = self._channel_settings(channel)
+        return settings.zone_id if settings else None
+
+    def _zone_sensors(self, channel: str) -> tuple[str, ...]:
+        settings = self._channel_settings(channel)
+        return tuple(sensor for sensor in settings.sensors if sensor in self._probes) if settings else ()
+
+
+def _progress(watering: Watering) -> RunProgress:
+    order = watering.order
+    return RunProgress(
+        run_id=order.run_id,
+        zone_id=order.zone_id,
+        state=watering.state,
+        origin=order.origin,
+        actor=order.actor,
+        dose=order.dose,
+        max_s=order.max_s,
+        opened_at=watering.opened_at,
+        closes_at=watering.closes_at,
+        litres=watering.litres,
+        flow_l_min=watering.flow_l_min,
+        entry_id=order.entry_id,
+        program_id=order.program_id,
+    )
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
