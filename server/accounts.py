@@ -29,8 +29,18 @@ _REMEMBERED_TRIES = 10_000
 _HASHES_AT_ONCE = 2  # each takes 64 MiB
 
 
-def add_account(ledger: Ledger, *, name: str, password: str, role: Role, farm_ids: Iterable[str], now: datetime,
-                display_name: str = "", language: str = "vi", hasher: PasswordHasher | None = None) -> Account:  # fmt: skip
+def add_account(
+    ledger: Ledger,
+    *,
+    name: str,
+    password: str,
+    role: Role,
+    farm_ids: Iterable[str],
+    now: datetime,
+    display_name: str = "",
+    language: str = "vi",
+    hasher: PasswordHasher | None = None,
+) -> Account:
     """Add a person, or change the one of that name. Raise ConfigError with a sentence about what is wrong."""
     if not _NAME.fullmatch(name):
         raise ConfigError(f"the name must be 1 to 48 of a-z, 0-9, dot, underscore and hyphen, not {name!r}")
@@ -90,8 +100,13 @@ class BackOff:
 class Doorkeeper:
     """Signs people in and out, and knows whose session a token is."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], datetime], at_s: Callable[[], float],
-                 hasher: PasswordHasher | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        ledger: Ledger,
+        now: Callable[[], datetime],
+        at_s: Callable[[], float],
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self._ledger = ledger
         self._now = now
         self._hasher = hasher or PasswordHasher()

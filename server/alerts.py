@@ -70,8 +70,15 @@ def from_run(run: RunRecord, opened: Iterable[AlertRecord], id: str) -> list[Ale
     ]  # fmt: skip
 
 
-def offline(farm_id: str, node_id: str | None, is_offline: bool, since: datetime | None, now: datetime,
-            opened: Iterable[AlertRecord], id: str) -> AlertRecord | None:  # fmt: skip
+def offline(
+    farm_id: str,
+    node_id: str | None,
+    is_offline: bool,
+    since: datetime | None,
+    now: datetime,
+    opened: Iterable[AlertRecord],
+    id: str,
+) -> AlertRecord | None:
     """The alert that a board (or with None the gateway) raises when it has long been silent, or clears."""
     kind = "gateway-offline" if node_id is None else "node-offline"
     known = _same(opened, kind, node_id, None, None)

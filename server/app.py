@@ -53,9 +53,14 @@ class MakeLink(Protocol):
     """How a link is made; `contract.link.Link` is one."""
 
     def __call__(
-        self, settings: LinkSettings, *, client_id: str, subscriptions: Sequence[str],
-        on_message: Callable[[Incoming], Awaitable[None]], on_connect: Callable[[], Awaitable[None]],
-    ) -> RunsAndSends:  # fmt: skip
+        self,
+        settings: LinkSettings,
+        *,
+        client_id: str,
+        subscriptions: Sequence[str],
+        on_message: Callable[[Incoming], Awaitable[None]],
+        on_connect: Callable[[], Awaitable[None]],
+    ) -> RunsAndSends:
         """Make one that calls those."""
         ...
 
@@ -140,7 +145,7 @@ class _Web(uvicorn.Server):
 
     async def announce(self, ready: Callable[[int], None], serving: "asyncio.Task[None]") -> None:
         """Say the port once it listens."""
-        while not self.started and not serving.done():
+        while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         if self.started:
             port: int = self.servers[0].sockets[0].getsockname()[1]
@@ -148,9 +153,15 @@ class _Web(uvicorn.Server):
             ready(port)
 
 
-def bootstrap(settings: ServerSettings, *, make_link: MakeLink = Link, now: Callable[[], datetime] | None = None,
-              at_s: Callable[[], float] = time.monotonic, hasher: PasswordHasher | None = None,
-              web: Path = WEB) -> App:  # fmt: skip
+def bootstrap(
+    settings: ServerSettings,
+    *,
+    make_link: MakeLink = Link,
+    now: Callable[[], datetime] | None = None,
+    at_s: Callable[[], float] = time.monotonic,
+    hasher: PasswordHasher | None = None,
+    web: Path = WEB,
+) -> App:
     """Make a server: ledger migrated, farms in memory, nothing running. Raise ConfigError or Unavailable."""
     clock = now or (lambda: datetime.now(UTC))
     ledger = open_ledger(settings.ledger)

@@ -55,7 +55,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if act == "serve":
         parser = argparse.ArgumentParser(
             prog="tuoi server", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-            description="Serve the cooperative's app and API. Other commands: load-farm, add-account (each with --help).",
+            description="Serve the cooperative's app and API; load-farm and add-account have a --help of their own.",
         )  # fmt: skip
     elif act == "load-farm":
         parser = argparse.ArgumentParser(

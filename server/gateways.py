@@ -42,7 +42,7 @@ class Sends(Protocol):
 
 
 class Gateways:
-    """Handles the link's messages. `on_reply` is told of answers to commands, `on_return` of a gateway that came back."""
+    """Handles the link's messages. `on_reply` hears answers to commands, `on_return` of a gateway that came back."""
 
     def __init__(self, ledger: Ledger, live: Live, ingest: Ingest, now: Callable[[], datetime]) -> None:
         self._ledger = ledger

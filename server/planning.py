@@ -32,8 +32,17 @@ class Draft:
 
     __slots__ = ("calendar", "enabled", "id", "name", "starts", "version", "zones")
 
-    def __init__(self, *, name: str, enabled: bool, calendar: Calendar, starts: tuple[str, ...],
-                 zones: tuple[ZoneDose, ...], id: str | None = None, version: int | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        name: str,
+        enabled: bool,
+        calendar: Calendar,
+        starts: tuple[str, ...],
+        zones: tuple[ZoneDose, ...],
+        id: str | None = None,
+        version: int | None = None,
+    ) -> None:
         self.id = id
         self.name = name
         self.enabled = enabled

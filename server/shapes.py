@@ -30,7 +30,7 @@ def planned(record: FarmRecord) -> Farm:
 
 def me(account: Account, farm_names: Mapping[str, str]) -> Json:
     """Who is signed in."""
-    own = [{"id": id, "name": name} for id, name in sorted(farm_names.items()) if account.sees(id)]
+    own = [{"id": farm_id, "name": name} for farm_id, name in sorted(farm_names.items()) if account.sees(farm_id)]
     return {
         "name": account.name, "display_name": account.display_name, "role": account.role.value,
         "language": account.language, "farms": own,
@@ -61,7 +61,8 @@ def run(record: RunRecord, progress: RunProgress | None = None) -> Json:
         reason = {"code": record.reason_code, "params": record.reason_params}
     return {
         "id": record.id, "zone_id": record.zone_id, "state": record.state.value, "dose": dose_body(record.dose),
-        "max_s": round(record.max_s), "actor": record.actor, "origin": "person" if record.origin == "person" else "program",
+        "max_s": round(record.max_s), "actor": record.actor,
+        "origin": "person" if record.origin == "person" else "program",
         "program_id": record.program_id, "asked_at": iso(record.asked_at), "expires_at": iso(record.expires_at),
         "opened_at": iso(record.opened_at or (live.opened_at if live else None)),
         "closes_at": iso(record.closes_at or (live.closes_at if live else None)),

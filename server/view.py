@@ -12,6 +12,7 @@ from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading,
 from irrigation.model import ActiveRun, Dose, PlanState, Timetable, Zone
 from irrigation.run import UNDER_WAY
 from server import shapes
+from server.ledger.history import dose_body
 from server.records import AlertRecord, DecisionRecord, FarmRecord, RunRecord
 from server.series.port import Latest, Sensor
 
@@ -158,7 +159,7 @@ class FarmView:
             if run.ended_at is not None and run.ended_at < now - SHOWN_AFTER_END:
                 del self.runs[run.id]
                 self._dirty.add(("runs", run.id))
-        self.settled = {id: at for id, at in self.settled.items() if at > now - timedelta(days=3)}
+        self.settled = {key: at for key, at in self.settled.items() if at > now - timedelta(days=3)}
         self.touch("hold", "weather", "link")
         self.touch_all("zones")
 
@@ -179,7 +180,7 @@ class FarmView:
         return bool(self._dirty)
 
     def delta(self, now: datetime) -> Json | None:
-        """What has changed since the last call, whole things by key and null for what is gone; None when nothing has."""
+        """What has changed since the last call: whole things by key, null for what is gone; None when nothing has."""
         dirty, self._dirty = self._dirty, set()
         delta: Json = {}
         for section, key in sorted(dirty):
@@ -269,7 +270,7 @@ class FarmView:
             "flow_l_min": zone.flow_l_min, "has_meter": zone.has_meter, "max_run_s": zone.max_run_s,
             "moisture_low_pct": zone.moisture_low_pct, "moisture_high_pct": zone.moisture_high_pct,
             "moisture": self._moisture(zone), "report_every_s": self.farm.report_every_s,
-            "next": self._next(zone, now), "last_dose": None if dose is None else shapes.dose_body(dose),
+            "next": self._next(zone, now), "last_dose": None if dose is None else dose_body(dose),
             "run_id": None if run is None else run.id,
         }  # fmt: skip
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -25,7 +26,7 @@ from server.view import FarmView
 log = logging.getLogger(__name__)
 
 ANSWER_MARGIN = timedelta(seconds=3)
-"""The gateway gives up on an order in its last moment; its word has this long to reach us before we give up ourselves."""
+"""The gateway gives up on an order in its last moment; its word has this long to reach us before we do too."""
 RESEND_S = 3.0
 KEY_LIFE = timedelta(hours=48)
 _STOP_LIFE = timedelta(seconds=60)
@@ -47,8 +48,16 @@ class _StopAll:
 class Watering:
     """Runs as people order and end them."""
 
-    def __init__(self, ledger: Ledger, live: Live, gateways: Gateways, now: Callable[[], datetime], *,
-                 order_life_s: float, offline_after_s: float) -> None:  # fmt: skip
+    def __init__(
+        self,
+        ledger: Ledger,
+        live: Live,
+        gateways: Gateways,
+        now: Callable[[], datetime],
+        *,
+        order_life_s: float,
+        offline_after_s: float,
+    ) -> None:
         self._ledger = ledger
         self._live = live
         self._gateways = gateways
@@ -151,10 +160,8 @@ class Watering:
     async def run(self) -> None:
         """Give up on orders that nobody answers, and say stops again."""
         while True:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 1.0)
-            except TimeoutError:
-                pass
             self._wake.clear()
             try:
                 self.tick(self._now())
@@ -207,8 +214,15 @@ class Watering:
             found = [history.run(connection, run_id) for run_id in run_ids]
         return [run for run in found if run is not None]
 
-    async def _order(self, account: Account, view: FarmView, wanted: Sequence[tuple[Zone, Dose]], program_id: str | None,
-                     key: str | None, request: str) -> list[RunRecord]:  # fmt: skip
+    async def _order(
+        self,
+        account: Account,
+        view: FarmView,
+        wanted: Sequence[tuple[Zone, Dose]],
+        program_id: str | None,
+        key: str | None,
+        request: str,
+    ) -> list[RunRecord]:
         farm = view.farm
         if farm.hold is not None and farm.hold.emergency:
             raise Refused("farm-held-by-stop")
@@ -316,8 +330,15 @@ class Watering:
                     )
         return [alert for alert in raised if alert is not None]
 
-    def _silence(self, view: FarmView, node_id: str | None, silent: bool, since: datetime | None, now: datetime,
-                 opened: list[AlertRecord]) -> AlertRecord | None:  # fmt: skip
+    def _silence(
+        self,
+        view: FarmView,
+        node_id: str | None,
+        silent: bool,
+        since: datetime | None,
+        now: datetime,
+        opened: list[AlertRecord],
+    ) -> AlertRecord | None:
         return alerts.offline(view.farm.id, node_id, silent, since, now, opened, f"alert-{secrets.token_hex(8)}")
 
     def _show(self, view: FarmView, run: RunRecord) -> None:

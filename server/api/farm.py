@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
@@ -53,7 +54,9 @@ async def stop_all(view: InThisFarm, account: SignedIn, made: Made) -> Json:
 
 
 @router.put("/farms/{farm_id}/hold", openapi_extra=described(HoldBody))
-async def hold(view: InThisFarm, account: SignedIn, made: Made, given: HoldBody = body(HoldBody)) -> Json | None:
+async def hold(
+    view: InThisFarm, account: SignedIn, made: Made, given: Annotated[HoldBody, body(HoldBody)]
+) -> Json | None:
     """Keep programs from starting for a while."""
     try:
         until = datetime.fromisoformat(given.until)

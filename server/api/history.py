@@ -23,9 +23,14 @@ Accept = Annotated[str, Header()]
 
 @router.get("/zones/{zone_id}/series")
 async def series(
-    found: OfZone, made: Made, start: From = None, end: To = None, quantity: Quantity = Quantity.SOIL_MOISTURE,
-    points: Annotated[int, Query(ge=2, le=MAX_POINTS)] = 300, accept: Accept = "",
-) -> Response:  # fmt: skip
+    found: OfZone,
+    made: Made,
+    start: From = None,
+    end: To = None,
+    quantity: Quantity = Quantity.SOIL_MOISTURE,
+    points: Annotated[int, Query(ge=2, le=MAX_POINTS)] = 300,
+    accept: Accept = "",
+) -> Response:
     """What a zone's sensors measured; the last 24 hours when nothing else is asked."""
     first, last = made.history.window(start, end, timedelta(hours=24))
     span = await made.history.series(found.farm, found.thing, quantity, first, last, points)
@@ -51,9 +56,13 @@ async def series(
 
 @router.get("/farms/{farm_id}/water-use")
 async def water_use(
-    view: InThisFarm, made: Made, by: Literal["day", "zone"] = "day", start: From = None, end: To = None,
+    view: InThisFarm,
+    made: Made,
+    by: Literal["day", "zone"] = "day",
+    start: From = None,
+    end: To = None,
     accept: Accept = "",
-) -> Response:  # fmt: skip
+) -> Response:
     """Litres and minutes by farm-local day or by zone; the last 30 days when nothing else is asked."""
     first, last = made.history.window(start, end, timedelta(days=30))
     used = made.history.water_use(view, by, first, last)

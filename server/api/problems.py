@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -49,9 +50,13 @@ _BASE = "https://tuoi.invalid/problems/"
 
 
 def problem(
-    request: Request, code: str, *, field: str | None = None, params: dict[str, float | str] | None = None,
+    request: Request,
+    code: str,
+    *,
+    field: str | None = None,
+    params: dict[str, float | str] | None = None,
     errors: list[dict[str, str]] | None = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """One problem document."""
     language = choose(request.headers.get("accept-language", ""))
     given = params or {}
@@ -97,7 +102,7 @@ async def invalid(request: Request, exc: Exception) -> Response:
 
 async def invalid_query(request: Request, exc: Exception) -> Response:
     """The same for what stands behind the question mark."""
-    found = getattr(exc, "errors", list)()
+    found: list[Any] = list(exc.errors()) if isinstance(exc, RequestValidationError) else []
     return _fields(request, [error | {"loc": error["loc"][1:]} for error in found])
 
 
@@ -109,7 +114,7 @@ async def http(request: Request, exc: Exception) -> Response:
 
 async def internal(request: Request, exc: Exception) -> Response:
     """A defect of ours."""
-    log.exception("defect at %s %s", request.method, request.url.path, exc_info=exc)
+    log.error("defect at %s %s", request.method, request.url.path, exc_info=exc)
     return problem(request, "internal")
 
 

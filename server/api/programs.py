@@ -23,7 +23,9 @@ async def all_of_farm(view: InThisFarm) -> Json:
 
 
 @router.post("/farms/{farm_id}/programs", status_code=201, openapi_extra=described(ProgramBody))
-async def create(view: InThisFarm, account: SignedIn, made: Made, given: ProgramBody = body(ProgramBody)) -> Json:
+async def create(
+    view: InThisFarm, account: SignedIn, made: Made, given: Annotated[ProgramBody, body(ProgramBody)]
+) -> Json:
     """Add a program."""
     return shapes.program(await made.planning.create(account, view, given.draft()))
 
@@ -35,7 +37,9 @@ async def one(found: OfProgram) -> Json:
 
 
 @router.put("/programs/{program_id}", openapi_extra=described(ProgramEdit))
-async def edit(found: OfProgram, account: SignedIn, made: Made, given: ProgramEdit = body(ProgramEdit)) -> Json:
+async def edit(
+    found: OfProgram, account: SignedIn, made: Made, given: Annotated[ProgramEdit, body(ProgramEdit)]
+) -> Json:
     """Change a program; wants the version that was read."""
     return shapes.program(await made.planning.edit(account, found.farm, found.thing, given.draft()))
 
@@ -61,7 +65,7 @@ async def timetable(view: InThisFarm, made: Made, days: Days = 7) -> Json:
 
 
 @router.post("/farms/{farm_id}/preview", openapi_extra=described(Preview))
-async def preview(view: InThisFarm, made: Made, days: Days = 7, given: Preview = body(Preview)) -> Json:
+async def preview(view: InThisFarm, made: Made, given: Annotated[Preview, body(Preview)], days: Days = 7) -> Json:
     """What would run with these programs, compiled by the same function."""
     table = made.planning.preview(view, [program.draft() for program in given.programs], days)
     return shapes.timetable(table, view.farm.zones, made.now() + timedelta(days=days))

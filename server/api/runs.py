@@ -16,7 +16,7 @@ router = APIRouter(tags=["runs"])
 
 @router.post("/zones/{zone_id}/runs", status_code=202, openapi_extra=described(Water))
 async def water(
-    request: Request, found: OfZone, account: SignedIn, made: Made, key: Key, given: Water = body(Water)
+    request: Request, found: OfZone, account: SignedIn, made: Made, key: Key, given: Annotated[Water, body(Water)]
 ) -> Json:
     """Water a zone now."""
     run = await made.watering.ask(account, found.farm, found.thing, given.dose, key=key, request=await _mark(request))

@@ -1,5 +1,7 @@
 """Signing in and out."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request, Response
 
 from server.accounts import SESSION_LIFE
@@ -11,7 +13,7 @@ router = APIRouter(tags=["session"])
 
 
 @router.post("/session", openapi_extra=described(SignIn))
-async def sign_in(request: Request, response: Response, made: Made, given: SignIn = body(SignIn)) -> Json:
+async def sign_in(request: Request, response: Response, made: Made, given: Annotated[SignIn, body(SignIn)]) -> Json:
     """Sign in."""
     address = request.client.host if request.client else ""
     account, token = await made.doorkeeper.sign_in(given.name, given.password, address)

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from irrigation.model import Calendar, Hold, Program, Source, Zone, ZoneDose
 from server.ledger.database import upsert
@@ -50,15 +50,21 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
     )  # fmt: skip
 
 
-def put_site(tx: Connection, site: dict[str, Any], farm_sources: Iterable[Source], farm_zones: Iterable[Zone],
-             node_names: dict[str, str]) -> None:  # fmt: skip
+def put_site(
+    tx: Connection,
+    site: dict[str, Any],
+    farm_sources: Iterable[Source],
+    farm_zones: Iterable[Zone],
+    node_names: dict[str, str],
+) -> None:
     """Add a farm or change its site: everything but its programs, hold and skips. Its version rises."""
     known = tx.execute(select(farms.c.version, farms.c.hold).where(farms.c.id == site["id"])).first()
     version, hold = (1, None) if known is None else (known.version + 1, known.hold)
     upsert(tx, farms, site | {"version": version, "hold": hold})
     for table in (sources, zones, nodes):
         tx.execute(delete(table).where(table.c.farm_id == site["id"]))
-    for table, things in ((sources, farm_sources), (zones, farm_zones)):
+    of_table: list[tuple[Table, Iterable[Source | Zone]]] = [(sources, farm_sources), (zones, farm_zones)]
+    for table, things in of_table:
         rows = [
             {"farm_id": site["id"], "id": thing.id, "place": place, "body": asdict(thing)}
             for place, thing in enumerate(things)
@@ -127,8 +133,19 @@ def _program(row: Row[Any]) -> ProgramRecord:
     )  # fmt: skip
 
 
-def program_record(*, id: str, farm_id: str, name: str, enabled: bool, calendar: Calendar, starts: tuple[str, ...],
-                   zones: tuple[ZoneDose, ...], version: int, updated_at: datetime, updated_by: str) -> ProgramRecord:  # fmt: skip
+def program_record(
+    *,
+    id: str,
+    farm_id: str,
+    name: str,
+    enabled: bool,
+    calendar: Calendar,
+    starts: tuple[str, ...],
+    zones: tuple[ZoneDose, ...],
+    version: int,
+    updated_at: datetime,
+    updated_by: str,
+) -> ProgramRecord:
     """A record with the planner's form of it; raise ValueError naming the field that is out of range."""
     planned = Program(
         id=id, name=name, calendar=calendar, starts=tuple(time.fromisoformat(start) for start in starts), zones=zones,
