@@ -104,14 +104,14 @@ class FieldClient:
         """Let soil and weather pass `speed` times faster than the clock from now on."""
         self._ask("speed", speed=speed)
 
-    def wait_valve(self, node: str, gpio: int, *, open: bool = True, timeout: float = 5.0, after_ns: int = 0) -> Valve:  # noqa: A002
+    def wait_valve(self, node: str, gpio: int, *, open: bool = True, timeout: float = 5.0, after_ns: int = 0) -> Valve:
         """Return the valve once it is open (or closed), at once if it is; raise TimeoutError with what was seen last.
 
         `since_ns` of the answer is when it happened. With `after_ns`, only a change after that moment counts.
         """
         return self._wait(lambda valve: (valve.node, valve.gpio) == (node, gpio), open, timeout, after_ns)
 
-    def wait_zone(self, zone: str, *, open: bool = True, timeout: float = 5.0, after_ns: int = 0) -> Valve:  # noqa: A002
+    def wait_zone(self, zone: str, *, open: bool = True, timeout: float = 5.0, after_ns: int = 0) -> Valve:
         """The same as `wait_valve` for the valve of a zone."""
         return self._wait(lambda valve: valve.zone == zone, open, timeout, after_ns)
 

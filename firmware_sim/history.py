@@ -22,6 +22,7 @@ from contract.messages import (
     Reading,
     RunEvent,
 )
+from edge.config import meter_name
 from firmware_sim.layout import PULSES_PER_LITRE, Wired, has_weather, wire
 from firmware_sim.settings import FieldSettings
 from firmware_sim.world import World
@@ -186,10 +187,10 @@ class _Life:
                 run.ends = at
         if one.meter_gpio is not None:
             flow = self._flowed.get(zone.id, 0.0) / (STEP / timedelta(minutes=1))
-            self._read(node, f"{zone.channel}-flow", Quantity.FLOW, flow, at, 1)
-            self._read(node, f"{zone.channel}-volume", Quantity.VOLUME, _counted(world.pipes[zone.id].litres), at, 1)
+            self._read(node, meter_name(zone.channel), Quantity.FLOW, flow, at, 1)
+            self._read(node, meter_name(zone.channel), Quantity.VOLUME, _counted(world.pipes[zone.id].litres), at, 1)
 
-    def _read(self, node: str, sensor: str, quantity: Quantity, value: float, at: datetime, digits: int) -> None:  # noqa: PLR0917
+    def _read(self, node: str, sensor: str, quantity: Quantity, value: float, at: datetime, digits: int) -> None:
         seq = len(self._past.readings) + 1
         made: dict[str, Any] = {"node_id": node, "sensor": sensor, "quantity": quantity, "unit": UNIT[quantity]}
         self._past.readings.append(Reading(seq=seq, value=round(value, digits), at=at, **made))

@@ -24,8 +24,11 @@ DEPTHS_M = (0.15, 0.30, 0.45)
 _VALVE_GPIOS = (17, 18, 23, 24)
 _METER_GPIOS = (22, 25, 5, 6)
 _ROOFED = frozenset({"strawberry"})
-_SOILS = {"strawberry": "loam", "mustard": "silt-loam"}
-_START_PCT = {"loam": 27.0, "silt-loam": 28.0}
+_SOILS = {"strawberry": "clay-loam", "mustard-greens": "silt-loam"}
+_SLOPE_SOIL = "sandy-clay-loam"
+_WETTED = {"strawberry": 0.40, "mustard-greens": 0.24, "coffee": 0.10}
+_TREES_WETTED = 0.12  # a few drippers around each trunk
+_START_PCT = {"clay-loam": 31.0, "silt-loam": 29.0, "sandy-clay-loam": 28.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Wired:
 
 
 def wire(farm: Farm) -> dict[str, tuple[Wired, ...]]:
-    """Return each board's wiring, boards and zones in the farm's own order; raise ValueError if a board is too small."""
+    """Return each board's wiring, in the farm's own order; raise ValueError if a board is too small."""
     boards: dict[str, list[Wired]] = {}
     for zone in farm.zones:
         wired = boards.setdefault(zone.node_id, [])
@@ -73,7 +76,7 @@ def field_settings(farm: Farm, *, socket: Path, state: Path, speed: float, seed:
 
 
 def _ground(zone: Zone) -> ZonePart:
-    soil = _SOILS.get(zone.crop, "clay-loam")
+    soil = _SOILS.get(zone.crop, _SLOPE_SOIL)
     return ZonePart(
         id=zone.id,
         source=zone.source_id,
@@ -81,8 +84,9 @@ def _ground(zone: Zone) -> ZonePart:
         flow_l_min=zone.flow_l_min,
         crop=zone.crop or "grass",
         soil=soil,
+        wetted_share=_WETTED.get(zone.crop, _TREES_WETTED),
         roofed=zone.crop in _ROOFED,
-        start_moisture_pct=_START_PCT.get(soil, 33.0),
+        start_moisture_pct=_START_PCT[soil],
     )
 
 

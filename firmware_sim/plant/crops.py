@@ -25,7 +25,7 @@ CROPS: Final[dict[str, Crop]] = {
     # Table 12 strawberries 0.40-0.85-0.75: planted in September, picked from December to April.
     "strawberry": Crop((0.85, 0.85, 0.85, 0.75, 0.60, 0.40, 0.40, 0.40, 0.40, 0.50, 0.65, 0.80), 0.30, 0.20),
     # Small vegetables 0.70-1.05-0.95; leaf crops follow one another all year.
-    "mustard": Crop((1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00), 0.30, 0.30),
+    "mustard-greens": Crop((1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00, 1.00), 0.30, 0.30),
     # Stone fruit 0.55-0.90-0.65 (no ground cover): bare in winter, in leaf from February, picked in June.
     "plum": Crop((0.55, 0.55, 0.70, 0.90, 0.90, 0.90, 0.90, 0.85, 0.75, 0.65, 0.65, 0.55), 0.80, 0.50),
     # Evergreen fruit; Table 12 has no longan, so citrus with 70 % canopy: 0.70-0.65-0.70.
