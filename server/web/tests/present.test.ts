@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { freshness, heardAt, progress, receipts, runLook, sortViews, viewZone, type Order } from '../src/lib/present';
+import { freshness, heardAt, progress, receipts, runLook, sortViews, unheardSince, viewZone, type Order } from '../src/lib/present';
 import { litresText, moistureText } from '../src/lib/say';
 import type { Run, RunState, Zone } from '../src/lib/types';
 import { at, NOW, run, snapshot, zone } from './farm';
@@ -113,4 +113,15 @@ describe('the order of the cards', () => {
 
 it('the data are as old as the newest thing heard from the farm', () => {
   expect(heardAt(snapshot([zone('a')]))).toBe(NOW - 9000);
+});
+
+describe('a board that is not heard', () => {
+  it('is told with the time of its last word, whoever of the three is away', () => {
+    const farm = snapshot([zone('a')]);
+    expect(unheardSince(farm, farm.zones.a!, false)).toBeNull();
+    expect(unheardSince(farm, farm.zones.a!, true)).toBe(NOW - 9000);
+    expect(unheardSince({ ...farm, link: { ...farm.link, gateway_online: false } }, farm.zones.a!, false)).toBe(NOW - 9000);
+    farm.nodes['board-1']!.online = false;
+    expect(unheardSince(farm, farm.zones.a!, false)).toBe(NOW - 9000);
+  });
 });

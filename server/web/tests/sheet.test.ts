@@ -173,6 +173,16 @@ describe('the card of a zone', () => {
 });
 
 describe('the block of a run', () => {
+  it('without a network says of when its news are, and does not claim that water flows now', () => {
+    const of = zone('a'), one = run('r1', 'a', { state: 'watering', opened_at: at(-60), closes_at: at(760), litres: 620, flow_l_min: 22 });
+    const farm = farmWith(of, [one]);
+    farm.connection = 'offline';
+    const { container } = render(RunBlock, { farm, run: one, zone: of });
+    expect(container.textContent).toContain('Theo tin lúc 11:59');
+    expect(container.textContent).not.toContain('lít/phút');
+    expect(id('run-block').classList.contains('solid')).toBe(false);
+  });
+
   const block = (one: Run, of = zone('a')) => render(RunBlock, { farm: farmWith(of, [one]), run: one, zone: of });
 
   it('tells time left, self-close, litres and flow, and stops with one tap', async () => {

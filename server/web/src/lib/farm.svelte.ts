@@ -43,8 +43,8 @@ export class Farm {
     this.me = injected?.me ?? read('me');
     await setLang(read('lang') ?? this.me?.language ?? 'vi');
     const old = read('snapshot');
-    if (injected?.snapshot) this.#take(injected.snapshot);
-    else if (old && this.me) this.snapshot = old;
+    if (injected?.snapshot && injected.snapshot.farm.id === this.farmId) this.#take(injected.snapshot);
+    else if (old && old.farm.id === this.farmId) this.snapshot = old;
     document.addEventListener('visibilitychange', () => (document.hidden ? this.#live?.stop() : this.#live?.start()));
     window.addEventListener('online', () => this.#live?.now());
     window.addEventListener('offline', () => (this.connection = 'offline'));

@@ -98,6 +98,13 @@ export function valveOf(snapshot: Snapshot, zone: Zone): Valve | null {
   return snapshot.nodes[zone.node_id]?.valves.find((valve) => valve.channel === zone.channel) ?? null;
 }
 
+/** When the zone's board was last heard, in ms, if what it said may no longer be so; null while it is heard. */
+export function unheardSince(snapshot: Snapshot, zone: Zone, offline: boolean): number | null {
+  const node = snapshot.nodes[zone.node_id];
+  if (!offline && snapshot.link.gateway_online && node?.online !== false) return null;
+  return node?.last_heard ? Date.parse(node.last_heard) : heardAt(snapshot);
+}
+
 const RANKS: Record<Look, number> = {
   close_failed: 0, failed: 1, sending: 2, pending: 2, cancelling: 2, open: 2, no_flow: 2, watering: 2, closing: 2,
   dry: 3, stale: 4, unknown: 4, fine: 5, wet: 5,
