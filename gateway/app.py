@@ -261,6 +261,8 @@ class Gateway:
                 self.boards.hello(node_id, message)
                 self.dispatcher.again(node_id)
                 self.herald.tell()
+                if self.plan.overtaken():
+                    self._look_soon(replan=True)
             case NodeState():
                 self.boards.state(node_id, message, now, retained=incoming.retained)
                 replies = self.orders.shown(self.boards[node_id], now)
@@ -303,16 +305,18 @@ class Gateway:
     def _configure(self, config: FarmConfig) -> None:
         """Put settings in force, or keep the last good ones and say why."""
         now = self.clock.now()
-        faulty = self.journal.fact(CONFIG_FAULT, bool) or False
+        fault = self.journal.fact(CONFIG_FAULT, str)
         try:
             with self.journal.transaction():
                 if self.plan.apply(config, now):
                     self.orders.want_all_closed("emergency-stop", now)
-                if faulty:
-                    self._config_fault(now, cleared=True, version=config.version, why="")
+                if fault:
+                    self._config_fault(now, config.version, "")
         except ConfigRefused as exc:
+            if str(exc) == fault:
+                return  # the server sends them again and again; it is told once
             log.error("settings refused version=%d: %s", config.version, exc)
-            self._config_fault(now, cleared=False, version=config.version, why=str(exc))
+            self._config_fault(now, config.version, str(exc))
         except BaseException:
             self.plan.load()  # the commit failed: what is in memory must not be ahead of it
             raise
@@ -320,11 +324,12 @@ class Gateway:
         self.herald.tell(News.STATE | News.PLAN)
         self._look.set()
 
-    def _config_fault(self, now: datetime, *, cleared: bool, version: int, why: str) -> None:
+    def _config_fault(self, now: datetime, version: int, why: str) -> None:
+        """Tell that settings cannot be used, or, without a `why`, that they can be again."""
         params: dict[str, float | str] = {"version": version, "why": why[:200]}
         with self.journal.transaction():
-            self.outbox.append(FaultEvent(seq=1, at=now, code=CONFIG_FAULT, cleared=cleared, params=params))
-            self.journal.note(CONFIG_FAULT, bool, not cleared)
+            self.outbox.append(FaultEvent(seq=1, at=now, code=CONFIG_FAULT, cleared=not why, params=params))
+            self.journal.note(CONFIG_FAULT, str, why)
 
     def _refuse(self, incoming: Incoming, why: str) -> None:
         self.refused += 1

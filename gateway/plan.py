@@ -156,6 +156,10 @@ class Plan:
         days = (local_to_utc(today + timedelta(days=ahead), DAILY, tz) for ahead in range(3))
         return next(at for at in days if at > now)
 
+    def overtaken(self) -> bool:
+        """Whether a board holds a version that this journal has not given yet: it was lost, or put back from a copy."""
+        return any((self._boards[node_id].timetable_version or 0) > self.timetable_version for node_id in self.nodes())
+
     def fixed(self, now: datetime, until: datetime | None = None) -> tuple[Entry, ...]:
         """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
         if self.timetable is None:
@@ -191,18 +195,19 @@ class Plan:
     ) -> tuple[Timetable, dict[str, Timetable]]:
         """Keep the timetable in force where the new one says the same; return it and the parts that changed."""
         new = with_fixed(new, fixed)
-        told = [self._boards[node_id].timetable_version for node_id in self.nodes()]
-        new = replace(new, version=parts.next_version(self.timetable_version, *told))
-        if self.timetable is not None and parts.says_the_same(self.timetable, new, now):
+        told = {node_id: self._boards[node_id].timetable_version or 0 for node_id in {*parts.nodes(farm), *self.parts}}
+        new = replace(new, version=parts.next_version(self.timetable_version, *told.values()))
+        same = self.timetable is not None and parts.says_the_same(self.timetable, new, now)
+        if self.timetable is not None and same and not self.overtaken():
             new = self.timetable
         else:
             self._journal.note("timetable", Timetable, new)
             self._journal.save_entries(new.entries)
         changed = {}
-        for node_id in {*parts.nodes(farm), *self.parts}:
+        for node_id, version in told.items():
             wanted = parts.part(new, node_id)
             held = self.parts.get(node_id)
-            if held is None or not parts.says_the_same(held, wanted, now):
+            if held is None or version > held.version or not parts.says_the_same(held, wanted, now):
                 changed[node_id] = wanted
                 self._journal.save_part(node_id, wanted)
         return new, changed

@@ -44,7 +44,7 @@ def standing(entry: Entry, farm: Farm) -> bool:
     program = next((program for program in farm.programs if program.id == entry.program_id), None)
     if program is None or not program.enabled or program.since > entry.due or entry.id in farm.skips:
         return False
-    held = farm.hold is not None and farm.hold.until > entry.start
+    held = farm.hold is not None and farm.hold.covers(entry.due)
     return not held and any(part.zone_id == entry.zone_id for part in program.zones)
 
 

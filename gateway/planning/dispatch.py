@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contract.messages import Close, CloseAll, NodeConfig, NodeState, Open, ValvePosition
+from contract.messages import Close, CloseAll, NodeConfig, NodeState, Open, ValvePosition, ValveReport
 from contract.topics import Channel
 from gateway.planning.runs import Run
 from irrigation.model import Timetable
+from irrigation.run import RunState
 
 AGAIN_S = 3.0
 AGAIN_AWAY_S = 30.0  # a board that is away hears it when it is back; its return is a reason to say it at once
 AGAIN_PLAN_S = 10.0
 CLOSE_LIFE = timedelta(seconds=30)
+_ABOUT_TO_OPEN = frozenset({RunState.ASKED, RunState.ACCEPTED, RunState.OPENING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,14 +155,15 @@ def all_closed(wanted: WantedCloseAll, state: NodeState | None, told_at: datetim
     """
     if state is None or told_at is None or told_at < wanted.asked_at:
         return False
-    return all(
-        valve.position is ValvePosition.CLOSED
-        or (
-            state.clock_trusted
-            and valve.position is ValvePosition.OPEN
-            and valve.run is not None
-            and valve.run.opened_at is not None
-            and valve.run.opened_at > wanted.asked_at
-        )
-        for valve in state.valves
-    )
+    return all(_closed(valve) or _began_since(wanted, valve, state) for valve in state.valves)
+
+
+def _closed(valve: ValveReport) -> bool:
+    """A valve is closed too while its run is about to open it; that does not count."""
+    return valve.position is ValvePosition.CLOSED and (valve.run is None or valve.run.state not in _ABOUT_TO_OPEN)
+
+
+def _began_since(wanted: WantedCloseAll, valve: ValveReport, state: NodeState) -> bool:
+    opened_at = valve.run.opened_at if valve.run else None
+    known = state.clock_trusted and valve.position is ValvePosition.OPEN and opened_at is not None
+    return known and opened_at is not None and opened_at > wanted.asked_at

@@ -238,8 +238,9 @@ def test_an_entry_stands_until_it_is_held_skipped_edited_or_dropped() -> None:
     assert not standing(entry, f.farm(programs=(replace(programs[0], enabled=False),)))
     assert not standing(entry, f.farm(programs=(replace(programs[0], since=entry.due + SECOND),)))
     assert not standing(entry, f.farm(programs=programs, skips=(entry.id,)))
-    assert not standing(entry, f.farm(programs=programs, hold=Hold(until=entry.start + SECOND)))
-    assert standing(entry, f.farm(programs=programs, hold=Hold(until=entry.start)))
+    assert not standing(entry, f.farm(programs=programs, hold=Hold(until=entry.due + SECOND)))
+    assert standing(entry, f.farm(programs=programs, hold=Hold(until=entry.due)))
+    assert not standing(entry, f.farm(programs=programs, hold=Hold(until=NOW, emergency=True)))
 
 
 # --- runs ---
@@ -439,13 +440,15 @@ def test_a_board_in_hearing_that_holds_another_plan_gets_its_own(
 # --- close-all is met when the board shows it ---
 
 
-def state(position: ValvePosition, opened_at: Any = None, **more: Any) -> NodeState:
+def state(
+    position: ValvePosition, opened_at: Any = None, run_state: RunState = RunState.OPEN, **more: Any
+) -> NodeState:
     run = None
     if opened_at is not None:
         run = RunProgress(
             run_id="r",
             zone_id="beans",
-            state=RunState.OPEN,
+            state=run_state,
             origin=Origin.PROGRAM,
             actor="p",
             dose=Dose(minutes=5),
@@ -470,6 +473,13 @@ WANTED = WantedCloseAll(node_id="board-1", actor="mai", asked_at=NOW)
 @pytest.mark.parametrize("position", [p for p in ValvePosition if p is not ValvePosition.CLOSED])
 def test_a_valve_that_is_not_shown_closed_is_not_closed(position: ValvePosition) -> None:
     assert not all_closed(WANTED, state(position), NOW + SECOND)
+
+
+def test_a_valve_about_to_open_by_an_older_order_is_not_closed() -> None:
+    opening = state(ValvePosition.CLOSED, NOW - SECOND, run_state=RunState.OPENING)
+    assert not all_closed(WANTED, opening, NOW + SECOND)
+    running_out = state(ValvePosition.CLOSED, NOW - SECOND, run_state=RunState.CLOSING)
+    assert all_closed(WANTED, running_out, NOW + SECOND)
 
 
 def test_only_what_was_true_after_the_order_counts() -> None:
