@@ -41,7 +41,7 @@ def from_command(command: Open) -> Order:
 
 
 def from_entry(entry: Entry, origin: Origin) -> Order:
-    """Return the order of a due watering; its run id follows from the entry's, so it is the same however often it is tried."""
+    """Return the order of a due watering; its run id follows from the entry's id."""
     return Order(
         run_id=f"run-{entry.id}"[:80],
         zone_id=entry.zone_id,

@@ -1,6 +1,7 @@
 """`python -OO -m edge.guard BOARD.toml`: the guard and nothing that it does not need (-OO: no docstrings)."""
 
-import logging
+import ctypes
+import gc
 import sys
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from edge.hardware.gpio import GpioHardware
 
 def main(path: Path) -> int:
     """Guard the valves of the board until told to end; return 2 for a file or pins that cannot be used."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s level=%(levelname)s %(name)s: %(message)s")
     try:
         settings = read_settings(path)
         hardware = GpioHardware(settings.factory)
@@ -20,8 +20,17 @@ def main(path: Path) -> int:
     except (BadSettings, HardwareError) as exc:
         print(f"tuoi edge guard: {exc}", file=sys.stderr)  # noqa: T201 - the sentence for the person who started it
         return 2
+    give_memory_back()
     Guard(settings, dict(outputs)).run()
     return 0
+
+
+def give_memory_back() -> None:
+    """Return to the kernel what loading needed for a moment: 2 MB of 22, on a board that has 512."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do without
+    if trim is not None:
+        trim(0)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ The agent speaks JSON lines: `{"do": "open", "channel", "lease_id", "seconds"}`,
 
 import contextlib
 import json
-import logging
 import os
 import selectors
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +22,6 @@ from edge.guard.settings import GuardSettings
 from edge.guard.table import Cap, Cause, Closed, Refused, Table
 from edge.hardware.errors import HardwareError, LineFault
 from edge.hardware.ports import ValveOutput
-
-log = logging.getLogger(__name__)
 
 MAX_LINE = 4096
 RETRY_CLOSE_S = 0.5
@@ -61,7 +59,7 @@ class Guard:
             self._selector.register(listener, selectors.EVENT_READ)
             self._selector.register(wake_read, selectors.EVENT_READ)
             notify("READY=1")
-            log.info("guard ready channels=%s socket=%s", ",".join(self._outputs), self._path)
+            tell("info", "guard ready channels=%s socket=%s", ",".join(self._outputs), self._path)
             while not self._ending:
                 self._serve(listener, wake_read)
         finally:
@@ -72,7 +70,7 @@ class Guard:
             notify("STOPPING=1")
             listener.close()
             self._path.unlink(missing_ok=True)
-            log.info("guard ended, all closed")
+            tell("info", "guard ended, all closed")
 
     def _end(self, _number: int, _frame: Any) -> None:
         self._ending = True
@@ -101,7 +99,7 @@ class Guard:
         agent, _ = listener.accept()
         _, uid, _ = _PEERCRED.unpack(agent.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
         if uid not in (0, os.geteuid()):
-            log.warning("refused a connection of uid=%d", uid)
+            tell("warning", "refused a connection of uid=%d", uid)
             agent.close()
             return
         # The newest agent is the agent: an old one that still hangs on must not keep the valves.
@@ -117,7 +115,7 @@ class Guard:
         self._agent.close()
         self._agent = None
         closed = self._close_all(Cause.AGENT_GONE)
-        log.info("agent gone (%s), closed %d", why, closed)
+        tell("info", "agent gone (%s), closed %d", why, closed)
 
     def _read(self) -> None:
         if self._agent is None:
@@ -204,11 +202,11 @@ class Guard:
             self._outputs[channel].set(is_open)
         except (LineFault, OSError) as exc:
             if channel not in self._failed:
-                log.error("valve does not close channel=%s: %s", channel, exc)
+                tell("error", "valve does not close channel=%s: %s", channel, exc)
             self._failed[channel] = self._now() + RETRY_CLOSE_S
             return False
         if self._failed.pop(channel, None) is not None:
-            log.info("valve closed at last channel=%s", channel)
+            tell("info", "valve closed at last channel=%s", channel)
             self._say({"event": "close-recovered", "channel": channel})
         return True
 
@@ -218,7 +216,12 @@ class Guard:
         try:
             self._agent.sendall(json.dumps(message).encode() + b"\n")
         except OSError as exc:
-            log.warning("agent does not listen: %s", exc)  # its silence will be noticed by the renewals
+            tell("warning", "agent does not listen: %s", exc)  # its silence will be noticed by the renewals
+
+
+def tell(level: str, text: str, *values: object) -> None:
+    """Write one line to stderr, as the other processes' logs are; without the logging package, which is 1 MB of memory."""
+    print(f"level={level} logger=edge.guard {text % values}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def listen(path: Path) -> socket.socket:
