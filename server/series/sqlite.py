@@ -20,6 +20,7 @@ _LEVELS = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
 _BAD = 2  # its place in catalog.QUALITIES
 _THIN_ROWS = 20_000  # deleted in one transaction; more would make a watering wait
 _THIN_EVERY_S = 600.0
+_BREATH_S = 0.05  # lets waterings in between
 
 _TABLES = "".join(
     f"""
@@ -96,9 +97,8 @@ class SqliteSeries:
     async def run(self) -> None:
         """Thin what is older than it is kept for, a little at a time."""
         while True:
-            while self.thin():
-                await asyncio.sleep(0.05)  # let waterings in between
-            await asyncio.sleep(_THIN_EVERY_S)
+            more = self.thin()
+            await asyncio.sleep(_BREATH_S if more else _THIN_EVERY_S)
 
     def thin(self) -> bool:
         """Delete some of what is too old; whether there may be more."""
