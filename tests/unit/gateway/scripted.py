@@ -35,6 +35,7 @@ from contract.messages import (
     ValvePosition,
     ValveReport,
 )
+from contract.outbox import Sender
 from contract.store import open_database, transaction
 from contract.topics import GATEWAY, Channel, down_filter, gateways_up_filter
 from gateway.app import Gateway
@@ -144,6 +145,7 @@ class Board(End):
         self.boot_id = f"boot-{node_id}"
         self.deaf = deaf
         self.refuses: Reason | None = None
+        self.sender: Sender | None = None  # of a real outbox, in place of the script's own batches
         self.open: dict[str, Open] = {}
         self.config_version = 0
         self.timetable_version = 0
@@ -177,6 +179,9 @@ class Board(End):
         if self.deaf:
             return
         match message:
+            case Ack():
+                if self.sender is not None:
+                    self.sender.on_ack(message)
             case Open():
                 await self._open(message)
             case Close():
@@ -363,6 +368,3 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     finally:
         stop.set()
         await task
-
-
-__all__ = ["Ack", "Board", "Server", "link_settings", "running", "settings_for", "utc"]
