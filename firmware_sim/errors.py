@@ -3,7 +3,8 @@
 FieldError
 ├── FieldLost     the field's process does not answer
 ├── Refused       the field said no: an unknown node or pin, a line that another process holds
-└── DemoError     the demo cannot start, in one sentence for the person who typed it
+└── DemoError     the demo cannot start as asked, in one sentence for the person who typed it
+    └── NotReady  it started, but one of its processes does not do its part
 """
 
 
@@ -23,4 +24,8 @@ class Refused(FieldError, ValueError, OSError):
 
 
 class DemoError(FieldError):
-    """The demo cannot start."""
+    """The demo cannot start as asked."""
+
+
+class NotReady(DemoError):
+    """A process of the demo does not do its part; the message has its last words."""

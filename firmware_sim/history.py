@@ -41,8 +41,9 @@ PROBE_NOISE_PCT = 0.15
 
 @dataclass(slots=True)
 class Past:
-    """What was lived: readings and events in the order of time, and the world as it is at the end."""
+    """What was lived: readings and events in the order of time, and the world at its end."""
 
+    farm: Farm
     world: World
     readings: list[Reading] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -77,7 +78,7 @@ class _Life:
     def __init__(self, settings: FieldSettings, farm: Farm, begin: datetime, now: datetime) -> None:
         self._farm, self._begin, self._now = farm, begin, now
         self._wiring = wire(farm)
-        self._past = Past(World(settings, begin))
+        self._past = Past(farm, World(settings, begin))
         self._open: dict[str, _Open] = {}
         self._dice = Random(settings.seed)
         self._flowed: dict[str, float] = {}
@@ -141,12 +142,12 @@ class _Life:
             seq=1,
             node_id=entry.node_id,
             at=at,
-            run_id=f"run-{entry.id}",
+            run_id=f"run-{entry.id}"[:80],
             zone_id=entry.zone_id,
             channel=entry.channel,
             state=state,
             origin=Origin.PROGRAM,
-            actor=entry.program_id,
+            actor=f"program:{entry.program_id}",
             dose=entry.dose,
             max_s=float(entry.max_s),
             entry_id=entry.id,

@@ -11,7 +11,7 @@ import segno
 
 from contract.errors import ConfigError
 from firmware_sim.demo.house import HISTORY_DAYS, Demo, Options
-from firmware_sim.errors import DemoError
+from firmware_sim.errors import DemoError, NotReady
 
 ABOUT = """\
 A whole farm on this machine, to try out: an MQTT broker, a simulated field with three boards, the farm's gateway and
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         return asyncio.run(_until_told(options))
     except (DemoError, ConfigError) as exc:
         print(f"tuoi demo: {exc}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(exc, NotReady) else 2
 
 
 def _options(argv: list[str]) -> Options:

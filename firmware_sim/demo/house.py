@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -16,11 +15,11 @@ from typing import IO, Any
 
 from firmware_sim.demo import broker
 from firmware_sim.demo.accounts import Person, people
-from firmware_sim.demo.children import Child
+from firmware_sim.demo.children import Child, end_with_parent
 from firmware_sim.demo.files import farm_file, read_farm, write_all
 from firmware_sim.demo.places import Places, write_json
 from firmware_sim.demo.ready import Visitor, answers, boards_ready
-from firmware_sim.errors import DemoError, FieldError
+from firmware_sim.errors import DemoError, FieldError, NotReady
 from firmware_sim.field_client import FieldClient
 from irrigation.model import Farm
 
@@ -88,6 +87,8 @@ class Demo:
         mosquitto = None if options.embedded else broker.find_mosquitto()
         mqtt_port = broker.free_port()
         self._farm = read_farm(farm_file(), datetime.now(UTC))
+        if not places.seeded.exists():
+            places.clear(zone.node_id for zone in self._farm.zones)
         self.people = people(places)
         mqtt = broker.link(mqtt_port, mosquitto)
         write_all(places, self._farm, speed=options.speed, http=(options.host, port), mqtt=mqtt)
@@ -164,10 +165,6 @@ class Demo:
         places = self._places
         if places.seeded.exists():
             return None
-        if places.server.exists():
-            shutil.rmtree(places.server)  # a seed that was cut off: half a history is none
-        places.server.mkdir()
-        places.field_state.unlink(missing_ok=True)
         with places.log("seed").open("wb") as log:
             seeding = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "firmware_sim.demo.seed", str(places.data), str(self._options.days)),
@@ -175,6 +172,7 @@ class Demo:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
         self._children["seed"] = Child.of("seed", seeding, places.log("seed"))
         if self._options.days:
@@ -190,10 +188,10 @@ class Demo:
 
     async def _hear(self, seeding: asyncio.subprocess.Process, word: bytes) -> bytes:
         if seeding.stdout is None:
-            raise DemoError("the seed has no output")
+            raise NotReady("the seed has no output")
         line = await seeding.stdout.readline()
         if not line.startswith(word):
-            raise DemoError(f"farm and history could not be set up:\n{self._children['seed'].last_words()}")
+            raise NotReady(f"farm and history could not be set up:\n{self._children['seed'].last_words()}")
         return line
 
     async def _until(self, ready: Callable[[], bool], name: str, what: str) -> None:
@@ -202,7 +200,7 @@ class Demo:
         while not await asyncio.to_thread(ready):
             if time.monotonic() > deadline_s:
                 words = self._children[name].last_words()
-                raise DemoError(f"{what} is not ready after {READY_S:g} s; see {self._places.data / 'logs'}\n{words}")
+                raise NotReady(f"{what} is not ready after {READY_S:g} s; see {self._places.data / 'logs'}\n{words}")
             await asyncio.sleep(0.05)
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -235,11 +233,13 @@ class Demo:
         """End every process: boards first, then see in the field itself that every valve is closed, the field last."""
         self._places.told.unlink(missing_ok=True)
         field = self._children.pop("field", None)
-        boards = [child for name, child in self._children.items() if name.endswith(("-agent", "-guard"))]
-        rest = [child for child in self._children.values() if child not in boards]
+        agents = [child for name, child in self._children.items() if name.endswith("-agent")]
+        guards = [child for name, child in self._children.items() if name.endswith("-guard")]
+        rest = [child for child in self._children.values() if child not in agents + guards]
         if self._told is not None:
             self._say("closing every valve")
-        await asyncio.gather(*(child.end() for child in boards))
+        for some in (agents, guards):
+            await asyncio.gather(*(child.end() for child in some))
         closed = await asyncio.to_thread(self._all_closed) if field is not None and field.pid is not None else None
         await asyncio.gather(*(child.end() for child in rest))
         if field is not None:

@@ -3,12 +3,15 @@
 import fcntl
 import json
 import os
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from firmware_sim.errors import DemoError
 
+_MARK = "demo.lock"
 _LONGEST_SOCKET = 100  # a unix socket's path has 108 bytes at most
 
 
@@ -60,10 +63,14 @@ class Places:
         """Make the folder and hold it for as long as the returned file is open; raise DemoError if that cannot be."""
         if len(os.fsencode(self.data / "board-1" / "guard.sock")) > _LONGEST_SOCKET:
             raise DemoError(f"{self.data} is too long a path for the demo's sockets; choose a shorter --data")
+        if not (self.data / _MARK).exists() and self.data.is_dir() and any(self.data.iterdir()):
+            raise DemoError(
+                f"{self.data} holds something that is no demo's; choose an empty or a new folder with --data"
+            )
         try:
             (self.data / "logs").mkdir(parents=True, exist_ok=True)
             self.server.mkdir(exist_ok=True)
-            lock = (self.data / "demo.lock").open("w")
+            lock = (self.data / _MARK).open("w")
         except OSError as exc:
             raise DemoError(f"{self.data} cannot be used: {exc.strerror}; choose another folder with --data") from None
         try:
@@ -75,6 +82,13 @@ class Places:
             ) from None
         self.told.unlink(missing_ok=True)
         return lock
+
+    def clear(self, nodes: Iterable[str]) -> None:
+        """Begin anew where a seed was cut off: half a history is none. Takes away only what a demo makes."""
+        for name in ("server", "gateway", "broker", *nodes):
+            shutil.rmtree(self.data / name, ignore_errors=True)
+        self.field_state.unlink(missing_ok=True)
+        self.server.mkdir()
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.settings import load_toml
+from contract.store import open_database
+from edge.app import DATABASE
+from edge.config import load_board
+from edge.store import Store
 from firmware_sim.demo.accounts import people
 from firmware_sim.demo.files import farm_file, read_farm
 from firmware_sim.demo.places import Places, write_json
@@ -29,6 +33,7 @@ def main(data: Path, days: int) -> int:
         settings: FieldSettings = load_toml(places.config("field"), FieldSettings)
         past = live(settings, read_farm(farm_file(), now), now, days=days)
         past.world.save(places.field_state)
+        _set_meters(places, settings, past)
     _say("ground")
     app = bootstrap(load_settings(places.config("server")))
     try:
@@ -54,6 +59,19 @@ def main(data: Path, days: int) -> int:
     write_json(places.seeded, {"at": now.isoformat(), "days": days, "readings": count})
     _say(f"done readings={count} events={0 if past is None else len(past.events)}")
     return 0
+
+
+def _set_meters(places: Places, settings: FieldSettings, past: Past) -> None:
+    """Let the boards' meters go on from where the history ended, as those of boards that were there would."""
+    for board in (load_board(places.config(part.node)) for part in settings.boards):
+        metered = {
+            zone.channel: zone.id for zone in past.farm.zones if zone.node_id == board.node_id and zone.has_meter
+        }
+        litres = {channel: past.world.pipes[zone_id].litres for channel, zone_id in metered.items()}
+        board.state_dir.mkdir(exist_ok=True)
+        db = open_database(board.state_dir / DATABASE)
+        Store(db).note("litres", dict[str, float], litres)
+        db.close()
 
 
 def _say(word: str) -> None:
