@@ -22,6 +22,10 @@ export const reasonText = (run: Run): string =>
     ? tCode('reason', run.reason.code, run.reason.params, 'reason.other')
     : t(run.state === 'expired' ? 'reason.expired' : 'reason.none');
 
+/** A run's reason where it says more than its state does. */
+export const moreReason = (run: Run): string =>
+  run.reason && !(run.state === 'stopped' && run.reason.code.startsWith('stopped')) ? reasonText(run) : '';
+
 /** What the ground got of a run that failed. */
 export function failedDetail(run: Run): string {
   if (!run.opened_at) return t(run.state === 'expired' ? 'run.cancelled_dry' : 'run.not_watered');
