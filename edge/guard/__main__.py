@@ -8,15 +8,18 @@ from pathlib import Path
 from edge.guard.process import Guard
 from edge.guard.settings import BadSettings, read_settings
 from edge.hardware.errors import HardwareError
-from edge.hardware.gpio import GpioHardware
+from edge.hardware.lean import pins_only
 
 
 def main(path: Path) -> int:
     """Guard the valves of the board until told to end; return 2 for a file or pins that cannot be used."""
     try:
         settings = read_settings(path)
-        hardware = GpioHardware(settings.factory)
-        outputs = {output.channel: hardware.valve(output.pin) for output in settings.outputs}
+        pins_only()
+        from edge.hardware.outputs import GpioValve, load_factory
+
+        factory = load_factory(settings.factory)
+        outputs = {output.channel: GpioValve(factory, output.pin) for output in settings.outputs}
     except (BadSettings, HardwareError) as exc:
         print(f"tuoi edge guard: {exc}", file=sys.stderr)  # noqa: T201 - the sentence for the person who started it
         return 2

@@ -220,7 +220,7 @@ class Guard:
 
 
 def tell(level: str, text: str, *values: object) -> None:
-    """Write one line to stderr, as the other processes' logs are; without the logging package, which is 1 MB of memory."""
+    """Write one line to stderr like the other processes' logs; the logging package would be 1 MB of memory."""
     print(f"level={level} logger=edge.guard {text % values}", file=sys.stderr, flush=True)  # noqa: T201
 
 

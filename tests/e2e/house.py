@@ -1,0 +1,84 @@
+"""The demo as its user starts it: one command, then its address, accounts and processes from DATA/demo.json."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from firmware_sim.field_client import FieldClient
+from tests.e2e.phone import Phone
+from tests.fixtures.processes import Process, Processes
+
+
+class House:
+    """`tuoi demo` in a process of its own. `field` judges the valves without asking those who drive them."""
+
+    def __init__(self, processes: Processes, data: Path, *options: str, ready_s: float = 60) -> None:
+        self.data = data
+        self.demo: Process = processes.start(
+            sys.executable,
+            "-m",
+            "tuoi",
+            "demo",
+            "--data",
+            data,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            *options,
+            name="demo",
+        )
+        begun = time.monotonic()
+        self.demo.wait_for(r"http://127\.0\.0\.1", ready_s)
+        self.ready_s = time.monotonic() - begun
+        self.told = json.loads((data / "demo.json").read_text())
+        self.url: str = self.told["url"]
+        self.field = FieldClient(data / "field.sock")
+        self._phones: list[Phone] = []
+
+    def phone(self, role: str = "farmer") -> Phone:
+        """A signed-in person of that role, following the live stream."""
+        account = self.account(role)
+        phone = Phone(self.url, account["name"], account["password"])
+        phone.sign_in()
+        phone.watch()
+        self._phones.append(phone)
+        return phone
+
+    def account(self, role: str) -> dict[str, str]:
+        """The demo's sign-in of that role: role, name, password."""
+        account: dict[str, str] = next(account for account in self.told["accounts"] if account["role"] == role)
+        return account
+
+    def all_ready(self, phone: Phone) -> None:
+        """Return when all boards are in hearing and all valves closed, as the phone is told and as the field has it."""
+        phone.wait(
+            lambda view: view["link"]["gateway_online"] and all(node["online"] for node in view["nodes"].values()),
+            "every board online",
+            60,
+        )
+        phone.all_closed()
+        self.field.wait_all_closed(10)
+
+    def pid(self, name: str) -> int:
+        """The process of that name as it is now (a killed one is started anew, as systemd would)."""
+        told: dict[str, Any] = json.loads((self.data / "demo.json").read_text())
+        return int(told["processes"][name])
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to a process of the house and return its pid."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def end(self) -> int:
+        """Ctrl-C; return the exit code."""
+        for phone in self._phones:
+            phone.close()
+        self.field.close()
+        self.demo.signal(signal.SIGINT)
+        return self.demo.wait(30)
