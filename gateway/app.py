@@ -31,7 +31,7 @@ from contract.messages import (
     Status,
 )
 from contract.outbox import Outbox, Sender
-from contract.store import open_database
+from contract.store import MAX_PAGES, open_database
 from contract.topics import GATEWAY, Channel, down_filter, farm_up_filter
 from gateway.boards import Boards
 from gateway.clock import Clock
@@ -49,6 +49,7 @@ from irrigation.planner import compile_timetable
 log = logging.getLogger(__name__)
 
 JOURNAL = "journal.sqlite3"
+READING_BYTES, PAGE_BYTES = 400, 4096  # on disk, with room to spare: the count of readings is to be the limit, not this
 TICK_S = 30.0
 REPLAN_S = 0.3
 """Planning waits this long after a change: the valve's own messages go first, and several changes are one plan."""
@@ -61,7 +62,8 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.farm_id = settings.farm_id
-        db = open_database(settings.data_dir / JOURNAL)
+        room = max(MAX_PAGES, settings.max_readings * READING_BYTES // PAGE_BYTES)
+        db = open_database(settings.data_dir / JOURNAL, max_pages=room)
         self.journal = Journal(db)
         boot_id = secrets.token_hex(8)
         software = _software()

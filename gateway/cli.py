@@ -51,10 +51,10 @@ def main(argv: list[str]) -> int:
     _log(args.log)
     try:
         asyncio.run(_run(settings))
+    except ConfigError as exc:  # a certificate or key that it names cannot be used
+        return _complain(f"{args.config}: {exc}", 2)
     except ContractError as exc:  # the journal's place cannot be written
         return _complain(str(exc), 1)
-    except OSError as exc:  # a certificate or key that the configuration names cannot be read
-        return _complain(f"{args.config}: {exc}", 2)
     return 0
 
 

@@ -44,7 +44,9 @@ CREATE TABLE IF NOT EXISTS settled (id TEXT PRIMARY KEY, due TEXT NOT NULL, doc 
 """
 
 KEEP = timedelta(days=60)
-"""How long ended runs, answers and settled waterings are kept: far longer than anything is repeated."""
+"""How long runs, answers and settled waterings are kept: far longer than anything is repeated."""
+LONGEST_LEASE = timedelta(days=2)
+"""No lease reaches further from its order than a day and five minutes: a board away for this long has closed."""
 
 
 _made = cache(TypeAdapter[Any])
@@ -225,10 +227,12 @@ class Journal:
         return frozenset(row[0] for row in self.db.execute("SELECT id FROM settled WHERE due >= ?", (_at(since),)))
 
     def forget(self, now: datetime) -> None:
-        """Drop what ended longer ago than `KEEP`."""
-        old = (_at(now - KEEP),)
-        self.db.execute("DELETE FROM runs WHERE NOT under_way AND asked_at < ?", old)
+        """Drop what ended longer ago than `KEEP`, and wishes to close what no lease can keep open any more."""
+        old, past = (_at(now - KEEP),), (_at(now - LONGEST_LEASE),)
+        self.db.execute("DELETE FROM runs WHERE asked_at < ?", old)
         self.db.execute("DELETE FROM commands WHERE at < ?", old)
         self.db.execute("DELETE FROM voided WHERE at < ?", old)
         self.db.execute("DELETE FROM entries WHERE due < ?", old)
         self.db.execute("DELETE FROM settled WHERE due < ?", old)
+        self.db.execute("DELETE FROM closes WHERE run_id NOT IN (SELECT run_id FROM runs WHERE asked_at >= ?)", past)
+        self.db.execute("DELETE FROM close_alls WHERE asked_at < ?", past)

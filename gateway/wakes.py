@@ -12,10 +12,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 Wake = Callable[[], None]
 
 
-async def _ring(wake: Wake) -> None:  # a coroutine, because APScheduler calls plain functions in a thread
-    wake()
-
-
 class Wakes:
     """Named wakes; a new moment for a name takes the place of the old one. One that was missed rings at once."""
 
@@ -39,13 +35,21 @@ class Wakes:
         if moment == self._set.get(name):
             return
         if moment is None:
-            del self._set[name]
+            self._set.pop(name, None)
             with suppress(JobLookupError):  # it has rung
                 self._scheduler.remove_job(name)
             return
         self._set[name] = moment
-        self._scheduler.add_job(_ring, "date", run_date=moment, args=[wake], id=name, replace_existing=True)
+        self._scheduler.add_job(self._ring, "date", run_date=moment, args=[name, wake], id=name, replace_existing=True)
 
     def every(self, name: str, seconds: float, wake: Wake) -> None:
         """Ring again and again."""
-        self._scheduler.add_job(_ring, "interval", seconds=seconds, args=[wake], id=name, replace_existing=True)
+        self._scheduler.add_job(
+            self._ring, "interval", seconds=seconds, args=[name, wake], id=name, replace_existing=True
+        )
+
+    async def _ring(self, name: str, wake: Wake) -> None:  # not a plain function: APScheduler calls those in a thread
+        self._set.pop(
+            name, None
+        )  # a timer can be early by the clock of the calendar: then the same moment is set again
+        wake()

@@ -15,7 +15,7 @@ EVERY_DAY = Weekly(days=(1, 2, 3, 4, 5, 6, 7))
 _ids = count(1)
 
 
-def zone(zone_id: str, node_id: str = "board-1", channel: str = "v1", flow: float = 40, **more: Any) -> Zone:
+def zone(zone_id: str, node_id: str = "board-1", channel: str = "v1", flow: float = 40.0, **more: Any) -> Zone:
     """Return a zone of the source `tank`."""
     given: dict[str, Any] = {"source_id": "tank", "area_m2": 400.0, "max_run_s": 3600} | more
     return Zone(id=zone_id, name=zone_id, node_id=node_id, channel=channel, flow_l_min=flow, **given)
@@ -34,12 +34,12 @@ FARM = Farm(
     tz="Asia/Ho_Chi_Minh",
     lat=21.33,
     lon=103.91,
-    sources=(Source(id="tank", name="Tank", capacity_l_min=100), Source(id="well", name="Well", capacity_l_min=30)),
+    sources=(Source(id="tank", name="Tank", capacity_l_min=100.0), Source(id="well", name="Well", capacity_l_min=30.0)),
     zones=(
         zone("beans"),
         zone("plums", channel="v2"),
         zone("tea", node_id="board-2"),
-        zone("rice", node_id="board-2", channel="v2", flow=50, source_id="well"),
+        zone("rice", node_id="board-2", channel="v2", flow=50.0, source_id="well"),
     ),
 )
 

@@ -349,6 +349,10 @@ class Server(End):
         events = [event for _, event in self.stored.events]
         return [event for event in events if isinstance(event, RunEvent) and run_id in {None, event.run_id}]
 
+    async def have(self, count: int) -> None:
+        """Return when at least so many readings are stored."""
+        await self.heard.wait(lambda: len(self.stored.readings) >= count)
+
     async def online(self, node_id: str) -> None:
         """Return when the gateway shows that board in hearing."""
         await self.wait_for(FarmState, lambda state: any(n.node_id == node_id and n.online for n in state.nodes))

@@ -128,10 +128,10 @@ async def test_what_boards_measured_arrives_once_however_often_the_gateway_is_ki
         chance = random.Random(7)
         await killable.start()
         for share in (0.2, 0.5, 0.8):
-            await server.heard.wait(lambda share=share: len(server.stored.readings) >= share * wanted * chance.random())
+            await server.have(int(share * wanted * chance.random()))
             killable.kill()
             await killable.start()
-        await server.heard.wait(lambda: len(server.stored.readings) >= wanted)
+        await server.have(wanted)
         await board.heard.wait(lambda: outbox.depth(Lane.READINGS) == 0)
         moving.cancel()
         await asyncio.gather(moving, return_exceptions=True)
