@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from contract.messages import Ack, Batch, Event, Reading
+from contract.messages import Ack, Batch, Event, Lane, Reading
 
 Record = Reading | Event
 
@@ -46,6 +46,13 @@ class Inbox:
             (sender, batch.lane.value, batch.boot_id),
         ).fetchone()
         return row[0] if row else 0
+
+    def greeting(self, sender: str, boot_id: str) -> Ack:
+        """Return what is held of the sender's events: said when a sender appears, so that it need not wait to be asked."""
+        row = self._db.execute(
+            "SELECT seq FROM inbox WHERE sender = ? AND lane = ? AND boot_id = ?", (sender, Lane.EVENTS.value, boot_id)
+        ).fetchone()
+        return Ack(boot_id=boot_id, lane=Lane.EVENTS, seq=row[0] if row else 0)
 
     def accept(self, sender: str, batch: Batch) -> tuple[tuple[Record, ...], Ack]:
         """Return the records to store now and the Ack to send after the commit; inside the caller's transaction.

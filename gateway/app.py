@@ -257,6 +257,8 @@ class Gateway:
             case Status():
                 if self.boards.status(node_id, message, now):
                     self.dispatcher.again(node_id)
+                if message.online:
+                    await self._say(self.link, node_id, Channel.ACK, self.reports.greeting(node_id, message.boot_id))
                 log.info("board %s node=%s boot=%s", "up" if message.online else "down", node_id, message.boot_id)
                 self.herald.tell()
             case Hello():

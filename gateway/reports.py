@@ -43,6 +43,10 @@ class Reports:
         self.foreign = 0
         """Events about another board's run, which were stored nowhere."""
 
+    def greeting(self, node_id: str, boot_id: str) -> Ack:
+        """Return what is held of a board that has just appeared: its outbox goes on from there at once."""
+        return self._inbox.greeting(node_id, boot_id)
+
     def take(self, node_id: str, batch: Batch, now: datetime) -> Taken:
         """Store a batch and return what to do; when it returns, everything is committed."""
         with self._journal.transaction():

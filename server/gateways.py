@@ -177,6 +177,13 @@ class Gateways:
         if status.online is not view.gateway_online:
             log.info("gateway %s farm=%s boot=%s", "online" if status.online else "offline", farm_id, status.boot_id)
         view.gateway(online=status.online, heard_at=status.at if view.gateway_heard is None else None)
+        if status.online:
+            # Tell it where it stands: whatever it sent while nobody was here comes now, not after a long wait.
+            with self._ledger.begin() as tx:
+                seq = history.held(tx, farm_id, GATEWAY, status.boot_id, Lane.EVENTS)
+            greeting = Ack(boot_id=status.boot_id, lane=Lane.EVENTS, seq=seq)
+            self._acks.setdefault((farm_id, status.boot_id, Lane.EVENTS), greeting)
+            self._ack_due.set()
         if came_back:
             self.on_return(farm_id)
 

@@ -99,6 +99,10 @@ class Sender:
                 "outbox goes back node_id=%s lane=%s boot_id=%s seq=%d", self._node_id, ack.lane, ack.boot_id, ack.seq
             )
             way.rewind()
+        for waiting in self._ways:
+            if waiting.tries:  # its batches found nobody; somebody is there now, so the long wait is over
+                waiting.rewind()
+                waiting.tries = 0
         self._news.set()
 
     def on_connect(self) -> None:
