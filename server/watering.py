@@ -172,15 +172,18 @@ class Watering:
         """Say every stop again that has not been met."""
         while True:
             await asyncio.sleep(RESEND_S)
-            now = self._now()
-            for view in self._live.views():
-                wish = self._stop_alls.get(view.farm.id)
-                if wish is not None and now > wish.until:
-                    del self._stop_alls[view.farm.id]
-                elif wish is not None:
-                    await self._send_stop_all(view.farm.id, wish)
-                for run in [one for one in view.runs.values() if one.stop_by is not None and one.state in UNDER_WAY]:
-                    await self._send_stop(run)
+            await self.say_stops(self._now())
+
+    async def say_stops(self, now: datetime) -> None:
+        """Say every stop that has not been met, once."""
+        for view in self._live.views():
+            wish = self._stop_alls.get(view.farm.id)
+            if wish is not None and now > wish.until:
+                del self._stop_alls[view.farm.id]
+            elif wish is not None:
+                await self._send_stop_all(view.farm.id, wish)
+            for run in [one for one in view.runs.values() if one.stop_by is not None and one.state in UNDER_WAY]:
+                await self._send_stop(run)
 
     def tick(self, now: datetime) -> None:
         """End orders that expired unanswered and runs whose report is lost; raise and clear alerts about silence."""
