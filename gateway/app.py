@@ -257,6 +257,7 @@ class Gateway:
             case Status():
                 if self.boards.status(node_id, message, now):
                     self.dispatcher.again(node_id)
+                    self._look_soon(replan=True)  # what it does can be told and changed again
                 if message.online:
                     await self._say(self.link, node_id, Channel.ACK, self.reports.greeting(node_id, message.boot_id))
                 log.info("board %s node=%s boot=%s", "up" if message.online else "down", node_id, message.boot_id)
@@ -264,11 +265,11 @@ class Gateway:
             case Hello():
                 self.boards.hello(node_id, message)
                 self.dispatcher.again(node_id)
+                self._versions_told(node_id)
                 self.herald.tell()
-                if self.plan.overtaken():
-                    self._look_soon(replan=True)
             case NodeState():
                 self.boards.state(node_id, message, now, retained=incoming.retained)
+                self._versions_told(node_id)
                 replies = self.orders.shown(self.boards[node_id], now)
                 self.dispatcher.wake()
                 self.herald.tell()
@@ -281,6 +282,11 @@ class Gateway:
                 await self._tell(replies)
             case _:
                 self._refuse(incoming, "not for a gateway")
+
+    def _versions_told(self, node_id: str) -> None:
+        """Plan anew when a board has taken its part, for its waterings moved, or holds more than was ever given."""
+        if self.plan.confirm(node_id) or self.plan.overtaken():
+            self._look_soon(replan=True)
 
     async def _batch(self, node_id: str, batch: Batch, now: datetime) -> None:
         taken = self.reports.take(node_id, batch, now)

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITH
 CREATE TABLE IF NOT EXISTS boards (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS configs (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS confirmed (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, under_way INTEGER NOT NULL, command_id TEXT, asked_at TEXT NOT NULL, doc TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -110,7 +111,7 @@ class Journal:
     # --- what belongs to each board ---
 
     def per_board(self, table: str, kind: type[T]) -> dict[str, T]:
-        """Return all of `boards`, `configs` or `parts` by node id."""
+        """Return all of `boards`, `configs`, `parts` or `confirmed` by node id."""
         return {row[0]: _load(kind, row[1]) for row in self.db.execute(f"SELECT node_id, doc FROM {table}")}  # noqa: S608
 
     def save_board(self, node_id: str, kind: type[T], board: T) -> None:
@@ -124,6 +125,10 @@ class Journal:
     def save_part(self, node_id: str, part: Timetable) -> None:
         """Keep the part of the timetable that a board should have."""
         self.db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?)", (node_id, _dump(Timetable, part)))
+
+    def save_confirmed(self, node_id: str, part: Timetable) -> None:
+        """Keep the part of a timetable that a board says it has."""
+        self.db.execute("INSERT OR REPLACE INTO confirmed VALUES (?, ?)", (node_id, _dump(Timetable, part)))
 
     # --- runs ---
 

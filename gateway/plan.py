@@ -12,10 +12,10 @@ from gateway.boards import Boards
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.planning import decisions, parts
-from gateway.planning.commitment import committed, plan_state, standing, with_fixed
+from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed
 from gateway.planning.dispatch import Held
 from irrigation.calendar import local_to_utc
-from irrigation.model import Entry, Farm, PlanState, Skip, Timetable
+from irrigation.model import Entry, Farm, Skip, Timetable
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Plan:
         self.timetable = self._journal.timetable()
         self.configs = self._journal.per_board("configs", NodeConfig)
         self.parts = self._journal.per_board("parts", Timetable)
+        self.confirmed = self._journal.per_board("confirmed", Timetable)
 
     @property
     def farm(self) -> Farm | None:
@@ -103,14 +104,14 @@ class Plan:
         self.settle_skips(now)
         stopped_before = self.farm is not None and self.farm.hold is not None and self.farm.hold.emergency
         try:
-            timetable, fixed = self._compiled(farm, now)
+            timetable, stays = self._compiled(farm, now)
         except (ValueError, ArithmeticError, LookupError) as exc:
             raise ConfigRefused(f"version {config.version} cannot be planned by: {exc}") from exc
         with self._journal.transaction():
             self._settle_skips(timetable, now)
             self._journal.note("farm_config", FarmConfig, config)
             configs = self._save_configs(config)
-            timetable, changed = self._save_timetable(farm, timetable, fixed, now)
+            timetable, changed = self._save_timetable(farm, timetable, stays, now)
         self.config = config
         self.timetable = timetable
         self.configs |= configs
@@ -124,10 +125,10 @@ class Plan:
             return False
         self.settle_skips(now)  # first: what was held back at its time is not placed anew when the hold goes
         before = self.timetable
-        timetable, fixed = self._compiled(self.farm, now)
+        timetable, stays = self._compiled(self.farm, now)
         with self._journal.transaction():
             self._settle_skips(timetable, now)
-            timetable, changed = self._save_timetable(self.farm, timetable, fixed, now)
+            timetable, changed = self._save_timetable(self.farm, timetable, stays, now)
         self.timetable = timetable
         self.parts |= changed
         if changed:
@@ -160,22 +161,29 @@ class Plan:
         """Whether a board holds a version that this journal has not given yet: it was lost, or put back from a copy."""
         return any((self._boards[node_id].timetable_version or 0) > self.timetable_version for node_id in self.nodes())
 
-    def fixed(self, now: datetime, until: datetime | None = None) -> tuple[Entry, ...]:
+    def confirm(self, node_id: str) -> bool:
+        """Note that a board says it holds its part, if it does; return whether that is news."""
+        part, held = self.parts.get(node_id), self.confirmed.get(node_id)
+        if part is None or part == held or self._boards[node_id].timetable_version != part.version:
+            return False
+        with self._journal.transaction():
+            self._journal.save_confirmed(node_id, part)
+        self.confirmed[node_id] = part
+        return True
+
+    def fixed(self, now: datetime, away_until: datetime) -> tuple[Entry, ...]:
         """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
-        if self.timetable is None:
-            return ()
         away = self._boards.away(self.nodes(), now)
-        return committed(self.timetable.entries, self._journal.settled(now - LOOK_BACK), away, now, until)
+        entries = [entry for part in self.confirmed.values() for entry in part.entries]
+        return committed(entries, self._journal.settled(now - LOOK_BACK), away, now, away_until)
 
     # --- how ---
 
     def _compiled(self, farm: Farm, now: datetime) -> tuple[Timetable, tuple[Entry, ...]]:
-        state, fixed = self._state(farm, now)
-        return self._compile(farm, state, now, days=self._days, version=1), fixed
-
-    def _state(self, farm: Farm, now: datetime) -> tuple[PlanState, tuple[Entry, ...]]:
-        fixed = tuple(entry for entry in self.fixed(now) if standing(entry, farm))
-        return plan_state(self._journal.under_way(), fixed, self._journal.settled(now - LOOK_BACK), now), fixed
+        fixed = self.fixed(now, now + AWAY_AHEAD)
+        settled = self._journal.settled(now - LOOK_BACK)
+        state, stays = plan_state(self._journal.under_way(), fixed, farm, settled, now)
+        return self._compile(farm, state, now, days=self._days, version=1), stays
 
     def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
         changed = {}
@@ -191,10 +199,10 @@ class Plan:
         return changed
 
     def _save_timetable(
-        self, farm: Farm, new: Timetable, fixed: tuple[Entry, ...], now: datetime
+        self, farm: Farm, new: Timetable, stays: tuple[Entry, ...], now: datetime
     ) -> tuple[Timetable, dict[str, Timetable]]:
         """Keep the timetable in force where the new one says the same; return it and the parts that changed."""
-        new = with_fixed(new, fixed)
+        new = with_fixed(new, stays)
         told = {node_id: self._boards[node_id].timetable_version or 0 for node_id in {*parts.nodes(farm), *self.parts}}
         new = replace(new, version=parts.next_version(self.timetable_version, *told.values()))
         same = self.timetable is not None and parts.says_the_same(self.timetable, new, now)

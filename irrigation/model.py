@@ -368,15 +368,19 @@ class ActiveRun:
     """A run under way that the planner must leave alone: it takes `flow_l_min` of its source until `until`.
 
     `entry_id` is the due watering that it carries out (None: a person's order), so that its program's next zone waits.
+    `since` is for one still to come that nobody can take back, at a board out of hearing; None = it takes water now.
     """
 
     zone_id: str
     until: datetime
     flow_l_min: float
     entry_id: str | None = None
+    since: datetime | None = None
 
     def __post_init__(self) -> None:
         aware(self.until, "active run.until")
+        if self.since is not None:
+            aware(self.since, "active run.since")
         within(self.flow_l_min, 0, 10_000, f"active run of zone {self.zone_id}: flow_l_min", "L/min")
 
 

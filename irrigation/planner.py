@@ -61,8 +61,9 @@ class _Plan:
         source_of = {zone.id: zone.source_id for zone in farm.zones}
         for run in state.active:
             if run.zone_id in source_of:
-                self._sources[source_of[run.zone_id]].take(_ticks(now), _ticks(run.until), micro(run.flow_l_min))
-                self._zones[run.zone_id].take(_ticks(now), _ticks(run.until), 1)
+                since = _ticks(max(now, run.since or now))
+                self._sources[source_of[run.zone_id]].take(since, _ticks(run.until), micro(run.flow_l_min))
+                self._zones[run.zone_id].take(since, _ticks(run.until), 1)
 
     def add(self, firing: Firing) -> None:
         """Place a program's zones one after the other. Firings must come in the order of due."""

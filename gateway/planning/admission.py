@@ -9,6 +9,8 @@ from gateway.planning.runs import Run, from_order
 from irrigation.model import Entry, Farm, Zone
 
 ROUNDING_L_MIN = 1e-6  # sums of decimal flows that fill a source exactly must not fail by a float's last bit
+LATE_START = timedelta(seconds=900)
+"""A board that was off at a start still begins it within this time (safety.md, clock step)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +27,9 @@ def taken(runs: Iterable[Run], entries: Iterable[Entry], now: datetime) -> tuple
     """Return what the runs under way and the entries that cannot be taken back any more claim, once for each zone."""
     found: dict[str, Taken] = {}
     for entry in entries:
-        found[entry.zone_id] = Taken(
-            zone_id=entry.zone_id, flow_l_min=entry.flow_l_min, until=entry.start + timedelta(seconds=entry.max_s)
-        )
+        until = entry.start + timedelta(seconds=entry.max_s)
+        if now < until + LATE_START:
+            found[entry.zone_id] = Taken(zone_id=entry.zone_id, flow_l_min=entry.flow_l_min, until=until)
     for run in runs:
         if run.takes_water(now):
             found[run.zone_id] = Taken(

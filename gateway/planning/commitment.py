@@ -9,29 +9,27 @@ from irrigation.model import ActiveRun, Entry, Farm, PlanState, Timetable
 
 SETTLE = timedelta(seconds=10)
 """A start nearer than this is the board's already: a new timetable could reach it too late."""
-GRACE = timedelta(seconds=900)
-"""A board that was away at a start still begins it within this time (safety.md, clock step)."""
+AWAY_AHEAD = timedelta(hours=36)
+"""What a board out of hearing will do is left as it is for so long: longer than from one daily plan to the next."""
+AWAY_BEHIND = timedelta(hours=3)
+"""What it has done unheard is not planned again: longer than the planner looks back for what nobody started."""
 
 
 def committed(
-    entries: Iterable[Entry],
-    begun: Collection[str],
-    away: Collection[str],
-    now: datetime,
-    until: datetime | None = None,
+    entries: Iterable[Entry], begun: Collection[str], away: Collection[str], now: datetime, away_until: datetime
 ) -> tuple[Entry, ...]:
-    """Return the entries not `begun` (as far as heard) that boards may carry out whatever the gateway says now.
+    """Return those of the entries that boards hold, and have not `begun` as far as heard, that nobody can take back.
 
-    A board in hearing has those that start in the next seconds. A board that is `away` has also those that it could
-    have begun unheard, and, when `until` is given, those that it will begin before then.
+    A board in hearing is too late to be told of those that start in the next seconds. A board that is `away` also has
+    those that it could have begun unheard, and will begin all that start before `away_until`.
     """
     found = []
     for entry in entries:
         if entry.id in begun:
             continue
         if entry.node_id in away:
-            latest = now + SETTLE if until is None else max(until, now + SETTLE)
-            over = entry.start + timedelta(seconds=entry.max_s) + GRACE
+            latest = max(away_until, now + SETTLE)
+            over = entry.start + timedelta(seconds=entry.max_s) + AWAY_BEHIND
         else:
             latest, over = now + SETTLE, entry.start + SETTLE
         if entry.start <= latest and now < over:
@@ -48,26 +46,32 @@ def standing(entry: Entry, farm: Farm) -> bool:
     return not held and any(part.zone_id == entry.zone_id for part in program.zones)
 
 
-def plan_state(runs: Iterable[Run], fixed: Iterable[Entry], settled: Iterable[str], now: datetime) -> PlanState:
-    """Return what the planner must leave alone: water that runs, `fixed` entries, waterings that are settled."""
-    fixed = tuple(fixed)
+def plan_state(
+    runs: Iterable[Run], fixed: Iterable[Entry], farm: Farm, settled: Iterable[str], now: datetime
+) -> tuple[PlanState, tuple[Entry, ...]]:
+    """Return what the planner must leave alone, and the `fixed` entries that stay in the timetable as they are.
+
+    A fixed entry that people do not want any more takes its water all the same, but the timetable does not have it.
+    """
     active = [
         ActiveRun(zone_id=run.zone_id, until=run.ends_by, flow_l_min=run.flow_l_min, entry_id=run.entry_id)
         for run in runs
         if run.takes_water(now)
     ]
-    watered = {run.zone_id for run in active}
-    active += [
-        ActiveRun(
-            zone_id=entry.zone_id,
-            until=entry.start + timedelta(seconds=entry.max_s),
-            flow_l_min=entry.flow_l_min,
-            entry_id=entry.id,
+    stays = []
+    for entry in fixed:
+        wanted = standing(entry, farm)
+        stays += [entry] if wanted else []
+        active.append(
+            ActiveRun(
+                zone_id=entry.zone_id,
+                since=entry.start,
+                until=entry.start + timedelta(seconds=entry.max_s),
+                flow_l_min=entry.flow_l_min,
+                entry_id=entry.id if wanted else None,
+            )
         )
-        for entry in fixed
-        if entry.zone_id not in watered
-    ]
-    return PlanState(active=tuple(active), settled=frozenset(settled) | {entry.id for entry in fixed})
+    return PlanState(active=tuple(active), settled=frozenset(settled) | {entry.id for entry in stays}), tuple(stays)
 
 
 def with_fixed(timetable: Timetable, fixed: Iterable[Entry]) -> Timetable:

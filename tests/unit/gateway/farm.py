@@ -87,7 +87,7 @@ def report(run: Run | Open, state: RunState, at: datetime = NOW, **more: Any) ->
         "at": at,
         "run_id": run.run_id,
         "zone_id": run.zone_id,
-        "channel": run.channel or FARM.zone(run.zone_id).channel,
+        "channel": more.get("channel") or run.channel or FARM.zone(run.zone_id).channel,
         "state": state,
         "origin": run.origin,
         "actor": run.actor,

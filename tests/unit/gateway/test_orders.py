@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 
-from contract.inbox import Inbox
 from contract.messages import (
     Batch,
     DecisionEvent,
-    Event,
-    FarmConfig,
-    Hello,
     Lane,
     NodeState,
     Open,
@@ -29,76 +25,19 @@ from contract.messages import (
     ValvePosition,
     ValveReport,
 )
-from contract.outbox import Outbox
-from contract.store import open_database
-from gateway.boards import SILENCE, Boards
+from gateway.boards import SILENCE
 from gateway.clock import Clock
 from gateway.errors import ConfigRefused
-from gateway.journal import Journal
-from gateway.orders import ANSWER_MARGIN, Minted, Orders
-from gateway.plan import Plan
+from gateway.orders import ANSWER_MARGIN, Minted
 from gateway.planning.dispatch import WantedClose
-from gateway.reports import Reports
-from irrigation.model import Decision, Farm, Hold, Result, Rule, Timetable
-from irrigation.planner import compile_timetable
+from irrigation.model import Decision, Hold, Result, Rule, Timetable
 from irrigation.run import RunState
 from tests.unit.gateway import farm as f
+from tests.unit.gateway.office import Office
 
 NOW = f.NOW
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-
-
-class Office:
-    """The gateway's parts that need no loop."""
-
-    def __init__(self, path: Path) -> None:
-        self.db = open_database(path)
-        self.journal = Journal(self.db)
-        self.outbox = Outbox(self.db, boot_id=f"boot-{id(self)}")
-        self.boards = Boards(self.journal)
-        self.plan = Plan(
-            "mai",
-            journal=self.journal,
-            outbox=self.outbox,
-            boards=self.boards,
-            compile_timetable=compile_timetable,
-            days=3,
-        )
-        self.orders = Orders(self.journal, self.outbox, self.boards, self.plan)
-        self.reports = Reports(self.journal, Inbox(self.db), self.outbox, self.plan, self.orders)
-        self._seq: dict[str, int] = {}
-
-    def configure(self, farm: Farm, version: int = 1, now: datetime = NOW) -> bool:
-        return self.plan.apply(FarmConfig(version=version, farm=farm), now)
-
-    def hear(self, *node_ids: str, now: datetime = NOW, version: int = 0) -> None:
-        """Have these boards in hearing."""
-        for node_id in node_ids:
-            self.boards.heard(node_id, now)
-            self.boards.status(node_id, Status(online=True, boot_id="b", at=now), now)
-            self.boards.hello(node_id, hello(now, version))
-
-    def report(self, node_id: str, *events: Event, now: datetime = NOW) -> Any:
-        after = self._seq.get(node_id, 0)
-        self._seq[node_id] = after + len(events)
-        numbered = tuple(event.model_copy(update={"seq": after + n}) for n, event in enumerate(events, 1))
-        return self.reports.take(node_id, Batch(boot_id="b", lane=Lane.EVENTS, after_seq=after, events=numbered), now)
-
-    def told(self, kind: type[Any]) -> list[Any]:
-        """Return the events on their way to the server."""
-        parcel = self.outbox.batch(Lane.EVENTS, 0, 2000)
-        events = Batch.model_validate_json(parcel.payload).events if parcel else ()
-        return [event for event in events if isinstance(event, kind)]
-
-    def run_state(self, run_id: str) -> RunState:
-        run = self.journal.run(run_id)
-        assert run is not None
-        return run.state
-
-
-def hello(now: datetime, version: int = 0) -> Hello:
-    return Hello(boot_id="b", at=now, clock_trusted=True, software="", timetable_version=version)
 
 
 def shows(*positions: ValvePosition, at: datetime = NOW) -> NodeState:

@@ -183,7 +183,7 @@ def test_whatever_is_ordered_in_whatever_order_flows_never_exceed_the_source(
 def test_an_entry_about_to_start_takes_its_flow_already() -> None:
     timetable = plan(f.program("p", "beans", "plums", start="10:00"))
     first = timetable.entries[0]
-    fixed = committed(timetable.entries, (), (), first.start - 5 * SECOND)
+    fixed = committed(timetable.entries, (), (), first.start - 5 * SECOND, NOW)
     assert [entry.id for entry in fixed] == [first.id]
     verdict = admit(f.open_order("beans", first.start - 5 * SECOND), f.FARM, taken((), fixed, NOW), NOW)
     assert refused(verdict) == "zone-busy"
@@ -192,31 +192,44 @@ def test_an_entry_about_to_start_takes_its_flow_already() -> None:
 def test_an_entry_in_the_distance_or_already_begun_takes_nothing() -> None:
     timetable = plan(f.program("p", "beans", start="11:00"))
     first = timetable.entries[0]
-    assert committed(timetable.entries, (), (), first.start - MINUTE) == ()
-    assert committed(timetable.entries, {first.id}, (), first.start) == ()
+    assert committed(timetable.entries, (), (), first.start - MINUTE, NOW) == ()
+    assert committed(timetable.entries, {first.id}, (), first.start, NOW) == ()
 
 
 def test_a_board_in_hearing_that_tells_nothing_of_a_start_did_not_begin_it() -> None:
     timetable = plan(f.program("p", "beans", start="11:00"))
     first = timetable.entries[0]
-    assert committed(timetable.entries, (), (), first.start + 5 * SECOND)
-    assert not committed(timetable.entries, (), (), first.start + MINUTE)
+    assert committed(timetable.entries, (), (), first.start + 5 * SECOND, NOW)
+    assert not committed(timetable.entries, (), (), first.start + MINUTE, NOW)
 
 
 def test_a_board_out_of_hearing_may_be_watering_by_its_timetable() -> None:
     timetable = plan(f.program("p", "beans", start="11:00"))
     first = timetable.entries[0]
-    assert committed(timetable.entries, (), {"board-1"}, first.start + MINUTE) == (first,)
-    over = first.start + timedelta(seconds=first.max_s + 901)
-    assert first not in committed(timetable.entries, (), {"board-1"}, over)
+    assert committed(timetable.entries, (), {"board-1"}, first.start + MINUTE, NOW) == (first,)
+    end = first.start + timedelta(seconds=first.max_s)
+    assert taken((), (first,), end + 14 * MINUTE)
+    assert not taken((), (first,), end + 15 * MINUTE)
+
+
+def test_what_a_board_out_of_hearing_should_have_done_is_not_planned_again() -> None:
+    farm = f.farm(programs=(f.program("p", "beans", start="11:00"),))
+    before = compile_timetable(farm, PlanState(), NOW, days=2, version=1)
+    first = before.entries[0]
+    for later in (5, 40, 119, 200):
+        now = first.start + later * MINUTE
+        fixed = committed(before.entries, (), {"board-1"}, now, now)
+        state, stays = plan_state((), fixed, farm, (), now)
+        after = with_fixed(compile_timetable(farm, state, now, days=2, version=2), stays)
+        assert [entry for entry in after.entries if entry.id == first.id] in ([first], [])
 
 
 def test_what_an_absent_board_will_begin_during_a_lease_counts_against_it() -> None:
     timetable = plan(f.program("p", "beans", start="11:00"))
     first = timetable.entries[0]
     now = first.start - 10 * MINUTE
-    assert committed(timetable.entries, (), {"board-1"}, now, until=first.start + MINUTE) == (first,)
-    assert committed(timetable.entries, (), {"board-1"}, now, until=first.start - MINUTE) == ()
+    assert committed(timetable.entries, (), {"board-1"}, now, first.start + MINUTE) == (first,)
+    assert committed(timetable.entries, (), {"board-1"}, now, first.start - MINUTE) == ()
 
 
 def test_a_fixed_entry_is_kept_as_it_was_and_not_planned_twice() -> None:
@@ -224,10 +237,18 @@ def test_a_fixed_entry_is_kept_as_it_was_and_not_planned_twice() -> None:
     before = compile_timetable(farm, PlanState(), NOW - MINUTE, days=2, version=1)
     fixed = (before.entries[0],)
     now = before.entries[0].start + 3 * SECOND
-    state = plan_state((), fixed, (), now)
-    after = with_fixed(compile_timetable(farm, state, now, days=2, version=2), fixed)
+    state, stays = plan_state((), fixed, farm, (), now)
+    after = with_fixed(compile_timetable(farm, state, now, days=2, version=2), stays)
     assert [entry for entry in after.entries if entry.id == fixed[0].id] == list(fixed)
-    assert state.active[0].entry_id == fixed[0].id
+    assert (state.active[0].entry_id, state.active[0].since) == (fixed[0].id, fixed[0].start)
+
+
+def test_a_fixed_entry_that_nobody_wants_any_more_takes_its_water_but_is_not_in_the_plan() -> None:
+    fixed = plan(f.program("p", "beans", start="11:00")).entries[:1]
+    state, stays = plan_state((), fixed, f.FARM, (), NOW)
+    assert stays == ()
+    assert state.settled == frozenset()
+    assert (state.active[0].zone_id, state.active[0].since, state.active[0].entry_id) == ("beans", fixed[0].start, None)
 
 
 def test_an_entry_stands_until_it_is_held_skipped_edited_or_dropped() -> None:

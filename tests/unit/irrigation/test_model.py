@@ -126,6 +126,10 @@ PART = ZoneDose(zone_id="a", dose=Dose(minutes=1))
         (lambda: replace(BASE_ENTRY, not_before=NAIVE), "base entry.not_before must carry a time zone"),
         (lambda: ActiveRun(zone_id="a", until=NAIVE, flow_l_min=1.0), "active run.until must carry a time zone"),
         (
+            lambda: ActiveRun(zone_id="a", since=NAIVE, until=NOW, flow_l_min=1.0),
+            "active run.since must carry a time zone",
+        ),
+        (
             lambda: ActiveRun(zone_id="a", until=NOW, flow_l_min=-1.0),
             "active run of zone a: flow_l_min must be between",
         ),

@@ -210,6 +210,14 @@ def test_a_persons_run_keeps_its_zone_and_its_water() -> None:
     assert starts(timetable) == {"0500a": "05:10", "0500b": "05:30"}
 
 
+def test_what_is_still_to_come_keeps_its_water_from_its_own_start_on() -> None:
+    programs = program("p", ("a", 20)), program("q", ("b", 10), start="05:40")
+    there = farm(*programs, sources=(source(capacity_l_min=39),))
+    fixed = ActiveRun(zone_id="c", since=at("05:30"), until=at("05:50"), flow_l_min=20)
+    timetable = plan(there, PlanState(active=(fixed,)), now=at("04:50"))
+    assert starts(timetable) == {"0500a": "05:00", "0540b": "05:50"}
+
+
 def test_runs_under_way_that_exceed_the_source_only_delay_the_rest() -> None:
     both = tuple(ActiveRun(zone_id=name, until=at("05:30"), flow_l_min=20) for name in "bc")
     assert starts(plan(farm(program("p", ("a", 20))), PlanState(active=both), now=at("04:50"))) == {"0500a": "05:30"}
