@@ -1,7 +1,6 @@
 """One house for the whole session, and a farmer's phone that finds and leaves every valve closed."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -49,6 +49,22 @@ class House:
         self._phones.append(phone)
         return phone
 
+    def node_of(self, zone_id: str) -> str:
+        """The board that has the zone's valve."""
+        return self.field.zone_valve(zone_id).node
+
+    def small_zones(self, count: int) -> list[str]:
+        """So many zones whose flows the sources can give at the same time."""
+        snapshot = self._phones[-1].snapshot()
+        left = {source["id"]: float(source["capacity_l_min"]) for source in snapshot["sources"].values()}
+        found = []
+        for zone in sorted(snapshot["zones"].values(), key=lambda zone: float(zone["flow_l_min"])):
+            if zone["flow_l_min"] <= left[zone["source_id"]] and len(found) < count:
+                left[zone["source_id"]] -= zone["flow_l_min"]
+                found.append(str(zone["id"]))
+        assert len(found) == count, "the farm has not so many zones that fit together"
+        return found
+
     def account(self, role: str) -> dict[str, str]:
         """The demo's sign-in of that role: role, name, password."""
         account: dict[str, str] = next(account for account in self.told["accounts"] if account["role"] == role)
@@ -69,11 +85,11 @@ class House:
         told: dict[str, Any] = json.loads((self.data / "demo.json").read_text())
         return int(told["processes"][name])
 
-    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
-        """Send a signal to a process of the house and return its pid."""
-        pid = self.pid(name)
+    def kill(self, name: str, number: int = signal.SIGKILL) -> tuple[int, int]:
+        """Send a signal to a process of the house; return its pid and the moment before (monotonic ns)."""
+        pid, moment_ns = self.pid(name), time.monotonic_ns()
         os.kill(pid, number)
-        return pid
+        return pid, moment_ns
 
     def end(self) -> int:
         """Ctrl-C; return the exit code."""

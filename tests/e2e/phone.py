@@ -51,6 +51,12 @@ class Phone:
         answer: dict[str, Any] = self.http.get(f"/runs/{run_id}").raise_for_status().json()
         return answer
 
+    def runs_of(self, zone_id: str) -> list[dict[str, Any]]:
+        """The zone's runs, newest first."""
+        answer = self.http.get(f"/zones/{zone_id}/runs", params={"limit": 50}).raise_for_status().json()
+        runs: list[dict[str, Any]] = answer["runs"]
+        return runs
+
     def snapshot(self) -> dict[str, Any]:
         """The home screen's data."""
         answer: dict[str, Any] = self.http.get(f"/farms/{self.farm_id}/snapshot").raise_for_status().json()

@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from contract.messages import Ack, CloseAll, DecisionEvent, FarmConfig, FarmState, Open, Outcome, Reason, Reply, Status
+from contract.messages import (
+    Ack,
+    CloseAll,
+    DecisionEvent,
+    FarmConfig,
+    FarmState,
+    Lane,
+    Open,
+    Outcome,
+    Reason,
+    Reply,
+    Status,
+)
 from contract.topics import Channel
 from irrigation.model import Hold, Result, Source, Timetable
 from irrigation.run import RunState
@@ -157,6 +169,17 @@ async def test_an_emergency_stop_in_the_settings_closes_what_is_open(mosquitto: 
             assert reply.reason == Reason(code="emergency-stop", params={"reason": "burst"})
 
 
+def acks(board: Board) -> list[Ack]:
+    """Of readings; the greeting is an acknowledgement of events."""
+    return [ack for ack in board.got(Ack) if ack.lane is Lane.READINGS]
+
+
+async def test_a_board_that_appears_is_told_what_is_held_of_it(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    async with running(settings_for(mosquitto.port, tmp_path / "g")), Board(mosquitto.port) as board:
+        greeting = await board.wait_for(Ack)
+        assert (greeting.boot_id, greeting.lane, greeting.seq) == (board.boot_id, Lane.EVENTS, 0)
+
+
 async def test_a_batch_is_acknowledged_and_a_repeated_one_is_not_doubled(mosquitto: Mosquitto, tmp_path: Path) -> None:
     async with (
         Server(mosquitto.port, tmp_path) as server,
@@ -164,10 +187,11 @@ async def test_a_batch_is_acknowledged_and_a_repeated_one_is_not_doubled(mosquit
         Board(mosquitto.port) as board,
     ):
         batch = await board.measure(f.readings(1, 500, utc()))
-        ack = await board.wait_for(Ack)
-        assert (ack.boot_id, ack.lane, ack.seq) == (board.boot_id, batch.lane, 500)
+        await board.heard.wait(lambda: len(acks(board)) == 1)
+        assert (acks(board)[0].boot_id, acks(board)[0].seq) == (board.boot_id, 500)
         await board.say(Channel.BATCH, batch)
-        await board.heard.wait(lambda: len(board.got(Ack)) == 2)
+        await board.heard.wait(lambda: len(acks(board)) == 2)
+        assert acks(board)[1] == acks(board)[0]
         await board.measure(f.readings(1, 1, utc()))
         await server.heard.wait(lambda: len(server.stored.readings) >= 501)
         assert len(server.stored.readings) == 501
