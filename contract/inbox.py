@@ -52,7 +52,7 @@ class Inbox:
         row = self._db.execute(
             "SELECT seq FROM inbox WHERE sender = ? AND lane = ? AND boot_id = ?", (sender, Lane.EVENTS.value, boot_id)
         ).fetchone()
-        return Ack(boot_id=boot_id, lane=Lane.EVENTS, seq=row[0] if row else 0)
+        return Ack(boot_id=boot_id, lane=Lane.EVENTS, seq=row[0] if row else 0, resume=True)
 
     def accept(self, sender: str, batch: Batch) -> tuple[tuple[Record, ...], Ack]:
         """Return the records to store now and the Ack to send after the commit; inside the caller's transaction.

@@ -253,11 +253,16 @@ class Batch(Wire):
 
 
 class Ack(Wire):
-    """The receiver has committed everything of (`boot_id`, `lane`) up to `seq`; 0 = nothing."""
+    """The receiver has committed everything of (`boot_id`, `lane`) up to `seq`; 0 = nothing.
+
+    With `resume` it is a greeting: the receiver has just come to hear of the sender, and whatever is on its way in any
+    lane found nobody and is to be sent again.
+    """
 
     boot_id: Token
     lane: Lane
     seq: Count
+    resume: bool = False
 
 
 # --- now ------------------------------------------------------------------------------------------------------------

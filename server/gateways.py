@@ -181,8 +181,8 @@ class Gateways:
             # Tell it where it stands: whatever it sent while nobody was here comes now, not after a long wait.
             with self._ledger.begin() as tx:
                 seq = history.held(tx, farm_id, GATEWAY, status.boot_id, Lane.EVENTS)
-            greeting = Ack(boot_id=status.boot_id, lane=Lane.EVENTS, seq=seq)
-            self._acks.setdefault((farm_id, status.boot_id, Lane.EVENTS), greeting)
+            greeting = Ack(boot_id=status.boot_id, lane=Lane.EVENTS, seq=seq, resume=True)
+            self._acks[farm_id, status.boot_id, Lane.EVENTS] = greeting
             self._ack_due.set()
         if came_back:
             self.on_return(farm_id)

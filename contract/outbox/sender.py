@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 WINDOW = 4
 """Batches of a lane that may be on their way at once, when the connection is quick."""
 FIRST_LIMIT, LEAST_LIMIT, MOST_LIMIT = 100, 5, 1000
-ANSWERED_S = 0.3  # a receiver that is there has acknowledged by then, or is so slow that asking again does no harm
 QUICK_S, SLOW_S = 0.5, 2.0  # time to PUBACK below which batches grow and above which they shrink
 
 
@@ -44,7 +43,6 @@ class _Way:
     cursor: int = 0  # row of the last record sent
     tries: int = 0  # resends since the last acknowledgement
     resend_at: float = 0.0  # loop time; counts while something is in flight
-    sent_at: float = 0.0  # loop time when the broker took the last batch
 
     def rewind(self) -> None:
         self.flight.clear()
@@ -102,9 +100,7 @@ class Sender:
             )
             way.rewind()
         for waiting in self._ways:
-            if waiting.flight and not arrived and self._now() - waiting.sent_at >= ANSWERED_S:
-                # Whoever acknowledges that long after has not got them, or had them and said so: they found nobody,
-                # and somebody is there now. The wait is over.
+            if ack.resume:  # what was sent found nobody; somebody is there now, so the wait is over
                 waiting.rewind()
                 waiting.tries = 0
         self._news.set()
@@ -168,7 +164,6 @@ class Sender:
             self._limit = min(MOST_LIMIT, self._limit * 2)
         way = next(way for way in self._ways if way.lane is parcel.lane)
         if parcel in way.flight:
-            way.sent_at = self._now()
             self._set_alarm(way)  # the wait for its Ack begins now, however long the line took to carry it
         self._news.set()
 

@@ -1,4 +1,4 @@
-"""One tap waters: API → broker → gateway → broker → agent → guard → simulated pin → wetter soil, counted litres → done."""
+"""One tap waters: API → broker → gateway → broker → agent → guard → simulated pin → wet soil, litres → done."""
 
 import pytest
 
