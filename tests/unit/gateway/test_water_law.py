@@ -21,8 +21,8 @@ from tests.unit.gateway.office import Office
 
 MINUTE = timedelta(minutes=1)
 NODES = ("board-1", "board-2")
-BEGIN = f.NOW.replace(hour=22)  # 05:00 on the farm
-SMALL = replace(f.FARM.sources[0], capacity_l_min=90.0)
+BEGIN = f.NOW.replace(hour=22, minute=20)  # 05:20 on the farm
+SMALL = replace(f.FARM.sources[0], capacity_l_min=75.0)
 ZONES = (
     f.zone("a", channel="v1", flow=40.0),
     f.zone("b", channel="v2", flow=30.0),
