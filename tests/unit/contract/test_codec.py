@@ -40,10 +40,9 @@ values = st.recursive(
 def only_bad_payload(channel: Channel, payload: bytes) -> None:
     try:
         message = decode(channel, payload)
-    except BadPayload as refusal:
-        assert str(refusal).startswith(f"{channel}: ")
-    else:
-        assert decode(channel, encode(channel, message)) == message
+    except BadPayload:
+        return
+    assert decode(channel, encode(channel, message)) == message
 
 
 @given(channels, st.binary(max_size=200))

@@ -287,13 +287,15 @@ WRITER = textwrap.dedent(
         with transaction(db):
             for _ in range(3):
                 number += 1
-                outbox.append(Reading(seq=1, sensor="s", quantity=Quantity.BATTERY, value=number, unit="V", at=datetime.now(UTC)))
+                at = datetime.now(UTC)
+                outbox.append(Reading(seq=1, sensor="s", quantity=Quantity.BATTERY, value=number, unit="V", at=at))
         print("committed", number, flush=True)
         if number % 4 == 0 and (parcel := outbox.batch(Lane.READINGS, 0, 5)):
             batch = decode(Channel.BATCH, parcel.payload)
             with transaction(far):
                 records, ack = inbox.accept("n", batch)
-                far.executemany("INSERT INTO stored VALUES (?, ?, ?)", [(batch.boot_id, r.seq, int(r.value)) for r in records])
+                for record in records:
+                    far.execute("INSERT INTO stored VALUES (?, ?, ?)", (batch.boot_id, record.seq, int(record.value)))
             outbox.acknowledge(ack)
     """
 )

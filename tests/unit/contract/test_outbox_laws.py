@@ -46,7 +46,7 @@ class Hop(RuleBasedStateMachine):
         self.inbox = Inbox(self.inbox_db)
         self.boots = 0
         self.count = 0
-        self.cursor = {lane: 0 for lane in Lane}
+        self.cursor = dict.fromkeys(Lane, 0)
         self.committed: dict[Stream, list[int]] = defaultdict(list)
         self.stored: dict[Stream, list[tuple[int, int]]] = defaultdict(list)
         self.gaps: list[GapEvent] = []
@@ -58,7 +58,7 @@ class Hop(RuleBasedStateMachine):
     def start_the_sender_anew(self) -> None:
         self.boots += 1
         self.outbox = Outbox(self.outbox_db, boot_id=f"boot-{self.boots}", max_readings=self.max_readings)
-        self.cursor = {lane: 0 for lane in Lane}
+        self.cursor = dict.fromkeys(Lane, 0)
 
     @rule(lane=st.sampled_from(Lane), many=st.integers(1, 8), keep=st.booleans())
     def append(self, lane: Lane, many: int, keep: bool) -> None:
