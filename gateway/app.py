@@ -91,7 +91,9 @@ class Gateway:
             self.link = self._link(settings.mqtt, [farm], self._on_boards_connected, None)
             self.uplink = self._link(settings.uplink, [own], self._on_server_connected, will)
         self.sender = Sender(self.outbox, self.uplink, self.farm_id, GATEWAY)
-        self.dispatcher = Dispatcher(self.link, self.journal, self.plan, self.clock, boot_id)
+        self.dispatcher = Dispatcher(
+            self.link, journal=self.journal, orders=self.orders, plan=self.plan, clock=self.clock, boot_id=boot_id
+        )
         self.herald = Herald(
             self.uplink, boards=self.boards, plan=self.plan, outbox=self.outbox, clock=self.clock, software=software
         )
@@ -294,6 +296,7 @@ class Gateway:
         if taken.replies or taken.replan:
             self.dispatcher.wake()
             self._look_soon(replan=taken.replan)
+        await asyncio.sleep(0)  # news for the server goes before the acknowledgement, which nobody waits for
         await self._say(self.link, node_id, Channel.ACK, taken.ack)
         await self._tell(taken.replies)
 
@@ -306,6 +309,7 @@ class Gateway:
                 self.dispatcher.wake()
                 self.sender.wake()
                 self._look_soon(replan=isinstance(incoming.message, Open))
+                await asyncio.sleep(0)  # the dispatcher's turn: the valve's order goes before our answer
                 await self._tell([reply])
             case FarmConfig():
                 self._configure(incoming.message)

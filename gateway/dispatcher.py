@@ -11,10 +11,9 @@ from contract.outbox import Publisher
 from contract.topics import Channel
 from gateway.clock import Clock
 from gateway.journal import Journal
-from gateway.orders import Minted
+from gateway.orders import Minted, Orders
 from gateway.plan import Plan
 from gateway.planning.dispatch import Send, Wishes, due_sends
-from gateway.planning.runs import unanswered
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +23,12 @@ MINTED_KEPT = 2000
 class Dispatcher:
     """One task towards the boards. All it remembers is when it last said what; after a restart it says it again."""
 
-    def __init__(self, link: Publisher, journal: Journal, plan: Plan, clock: Clock, boot_id: str) -> None:
+    def __init__(
+        self, link: Publisher, *, journal: Journal, orders: Orders, plan: Plan, clock: Clock, boot_id: str
+    ) -> None:
         self._link = link
         self._journal = journal
+        self._orders = orders
         self._plan = plan
         self._clock = clock
         self._boot_id = boot_id
@@ -82,7 +84,7 @@ class Dispatcher:
         closes = self._journal.closes()
         closing = {close.run_id for close in closes}
         return Wishes(
-            opens=tuple(run for run in unanswered(self._journal.under_way()) if run.run_id not in closing),
+            opens=tuple(run for run in self._orders.waiting() if run.run_id not in closing),
             closes=closes,
             close_alls=self._journal.close_alls(),
             boards=self._plan.held(self._clock.now()),

@@ -41,6 +41,7 @@ class Orders:
         self._outbox = outbox
         self._boards = boards
         self._plan = plan
+        self._taken: set[str] = set()  # orders that boards said they took; after a restart they are asked again
 
     def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
         """Decide an order and return its answer; a repeated one gets the answer that it got."""
@@ -120,7 +121,7 @@ class Orders:
 
     def expire(self, now: datetime) -> bool:
         """End the orders that no board answered in time, and want them closed in case one was taken unheard."""
-        late = [run for run in unanswered(self._journal.under_way()) if _answer_by(run) <= now]
+        late = [run for run in self.waiting() if _answer_by(run) <= now]
         if not late:
             return False
         with self._journal.transaction():
@@ -134,7 +135,13 @@ class Orders:
 
     def next_expiry(self) -> datetime | None:
         """Return when the next unanswered order expires."""
-        return min((_answer_by(run) for run in unanswered(self._journal.under_way())), default=None)
+        return min((_answer_by(run) for run in self.waiting()), default=None)
+
+    def waiting(self) -> tuple[Run, ...]:
+        """Return the accepted orders that no board has answered or reported on yet."""
+        waiting = unanswered(self._journal.under_way())
+        self._taken &= {run.run_id for run in waiting}
+        return tuple(run for run in waiting if run.run_id not in self._taken)
 
     def answered(self, node_id: str, reply: Reply, minted: Minted | None, now: datetime) -> tuple[Reply, ...]:
         """Take a board's answer; return what the server must be told of it."""
@@ -143,12 +150,13 @@ class Orders:
         run = self._journal.run_of(reply.command_id)
         if run is None or run.node_id != node_id or not run.under_way:
             return ()
-        with self._journal.transaction():
-            if reply.outcome is Outcome.REFUSED and run.state is RunState.ACCEPTED:
+        if reply.outcome is Outcome.ACCEPTED:
+            self._taken.add(run.run_id)  # no commit for it: the board's report is on its way and says more
+            return ()
+        if reply.outcome is Outcome.REFUSED and run.state is RunState.ACCEPTED:
+            with self._journal.transaction():
                 self._end(run, RunState.REFUSED, now, reply.reason)
-            elif not run.answered:
-                self._journal.save_run(replace(run, answered=True))
-        return () if reply.outcome is Outcome.ACCEPTED else (reply,)
+        return (reply,)
 
     def _close_answered(self, minted: Minted, reply: Reply, now: datetime) -> tuple[Reply, ...]:
         if reply.outcome is not Outcome.DONE:
