@@ -41,18 +41,11 @@ class Inbox:
 
     def held(self, sender: str, batch: Batch) -> int:
         """Return the highest seq stored of the batch's (boot, lane) from `sender`; 0 = none."""
-        row = self._db.execute(
-            "SELECT seq FROM inbox WHERE sender = ? AND lane = ? AND boot_id = ?",
-            (sender, batch.lane.value, batch.boot_id),
-        ).fetchone()
-        return row[0] if row else 0
+        return self._held(sender, batch.lane, batch.boot_id)
 
     def greeting(self, sender: str, boot_id: str) -> Ack:
-        """Return what is held of the sender's events: said when a sender appears, so that it need not wait to be asked."""
-        row = self._db.execute(
-            "SELECT seq FROM inbox WHERE sender = ? AND lane = ? AND boot_id = ?", (sender, Lane.EVENTS.value, boot_id)
-        ).fetchone()
-        return Ack(boot_id=boot_id, lane=Lane.EVENTS, seq=row[0] if row else 0, resume=True)
+        """Return what is held of a sender's events: said when it appears, so that it does not wait for its alarm."""
+        return Ack(boot_id=boot_id, lane=Lane.EVENTS, seq=self._held(sender, Lane.EVENTS, boot_id), resume=True)
 
     def accept(self, sender: str, batch: Batch) -> tuple[tuple[Record, ...], Ack]:
         """Return the records to store now and the Ack to send after the commit; inside the caller's transaction.
@@ -70,6 +63,12 @@ class Inbox:
             if held == 0:
                 self._forget_old_boots(sender, batch)
         return records, Ack(boot_id=batch.boot_id, lane=batch.lane, seq=seq)
+
+    def _held(self, sender: str, lane: Lane, boot_id: str) -> int:
+        row = self._db.execute(
+            "SELECT seq FROM inbox WHERE sender = ? AND lane = ? AND boot_id = ?", (sender, lane.value, boot_id)
+        ).fetchone()
+        return row[0] if row else 0
 
     def _forget_old_boots(self, sender: str, batch: Batch) -> None:
         self._db.execute(

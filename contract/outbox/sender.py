@@ -99,17 +99,13 @@ class Sender:
                 "outbox goes back node_id=%s lane=%s boot_id=%s seq=%d", self._node_id, ack.lane, ack.boot_id, ack.seq
             )
             way.rewind()
-        for waiting in self._ways:
-            if ack.resume:  # what was sent found nobody; somebody is there now, so the wait is over
-                waiting.rewind()
-                waiting.tries = 0
+        if ack.resume:  # what was sent found nobody; somebody is there now, so the wait is over
+            self._start_over()
         self._news.set()
 
     def on_connect(self) -> None:
         """Send again from the last acknowledgement: what was on its way may be lost."""
-        for way in self._ways:
-            way.rewind()
-            way.tries = 0
+        self._start_over()
         self._hold_until = 0.0
         self._news.set()
 
@@ -123,6 +119,11 @@ class Sender:
                     sends.create_task(self._send(parcel), name=f"send {parcel.lane} {parcel.last_seq}")
                     await asyncio.sleep(0)  # an event committed meanwhile goes before the next batch of readings
                 await self._wait()
+
+    def _start_over(self) -> None:
+        for way in self._ways:
+            way.rewind()
+            way.tries = 0
 
     def _next(self) -> Parcel | None:
         if not self._link.connected or self._now() < self._hold_until:

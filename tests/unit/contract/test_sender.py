@@ -257,6 +257,21 @@ def test_it_still_asks_after_a_year_of_silence() -> None:
     play(scene)
 
 
+def test_a_greeting_ends_the_wait() -> None:
+    async def scene(bench: Bench) -> None:
+        bench.lose_batch = lambda: True  # nobody subscribes yet
+        bench.append(event(), reading(1))
+        await asyncio.sleep(100)
+        bench.lose_batch = lambda: False
+        before = len(bench.sent)
+        bench.sender.on_ack(bench.inbox.greeting("board-east", "b1"))
+        await asyncio.sleep(0.1)
+        assert len(bench.stored) == 2
+        assert len(bench.sent) == before + 2
+
+    play(scene)
+
+
 def test_without_a_broker_nothing_is_sent_and_after_a_connection_all_of_it() -> None:
     async def scene(bench: Bench) -> None:
         bench.connected = False
