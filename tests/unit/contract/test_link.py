@@ -1,11 +1,8 @@
 """The link over a real mosquitto, which is killed, starved of rights and fed with rubbish."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paho.mqtt import publish as paho_publish
@@ -13,85 +10,12 @@ from paho.mqtt import publish as paho_publish
 from contract.codec import encode
 from contract.errors import BadPayload, BadTopic, ConfigError, NotAllowed, NotConnected, TooLarge
 from contract.link import RECEIVE_MAXIMUM, Incoming, Link, LinkSettings
-from contract.messages import Ack, Lane, NodeConfig, Restart, Status
+from contract.messages import NodeConfig, Restart
 from contract.topics import Channel, down_filter, farm_up_filter, topic
 from tests.fixtures.mosquitto import Mosquitto
+from tests.unit.contract.links import NOON, Ear, ack, linked, settings, status
 
 pytestmark = pytest.mark.uses_broker
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-Handler = Callable[[Incoming], Awaitable[None]]
-
-
-def ack(seq: int) -> Ack:
-    return Ack(boot_id="b1", lane=Lane.EVENTS, seq=seq)
-
-
-def status(*, online: bool) -> Status:
-    return Status(online=online, boot_id="b1", at=NOON)
-
-
-class Ear:
-    """Keeps what came, and lets a test wait for it."""
-
-    def __init__(self) -> None:
-        self.heard: asyncio.Queue[Incoming] = asyncio.Queue()
-        self.connections = 0
-        self.connected = asyncio.Event()
-
-    async def on_message(self, incoming: Incoming) -> None:
-        await self.heard.put(incoming)
-
-    async def on_connect(self) -> None:
-        self.connections += 1
-        self.connected.set()
-
-    async def next(self) -> Incoming:
-        async with asyncio.timeout(20):
-            return await self.heard.get()
-
-    async def next_connection(self) -> None:
-        async with asyncio.timeout(20):
-            await self.connected.wait()
-        self.connected.clear()
-
-
-def settings(broker: Mosquitto, **changes: Any) -> LinkSettings:
-    return LinkSettings(port=broker.port, retry_least_s=0.05, retry_most_s=0.2, **changes)
-
-
-@asynccontextmanager
-async def running(link: Link, ear: Ear) -> AsyncIterator[Link]:
-    """A link whose task runs, and is cancelled at the end."""
-    task = asyncio.create_task(link.run())
-    try:
-        await ear.next_connection()
-        yield link
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def linked(
-    how: LinkSettings,
-    client_id: str,
-    subscriptions: Sequence[str] = (),
-    *,
-    on_message: Handler | None = None,
-    will: tuple[str, str, Status] | None = None,
-) -> AsyncIterator[tuple[Link, Ear]]:
-    ear = Ear()
-    link = Link(
-        how,
-        client_id=client_id,
-        subscriptions=subscriptions,
-        on_message=on_message or ear.on_message,
-        on_connect=ear.on_connect,
-        will=will,
-    )
-    async with running(link, ear):
-        yield link, ear
 
 
 async def say(broker: Mosquitto, name: str, payload: bytes, *, retain: bool = False) -> None:
@@ -103,8 +27,8 @@ async def say(broker: Mosquitto, name: str, payload: bytes, *, retain: bool = Fa
 
 async def test_what_one_publishes_the_other_gets_in_order(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         for seq in range(200):
             await gateway.publish("mai", "east", Channel.ACK, ack(seq))
@@ -117,8 +41,8 @@ async def test_what_one_publishes_the_other_gets_in_order(mosquitto: Mosquitto) 
 
 async def test_publishes_that_overlap_keep_their_order(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         await asyncio.gather(*(gateway.publish("mai", "east", Channel.ACK, ack(seq)) for seq in range(500)))
         assert [(await ear.next()).message.seq for _ in range(500)] == list(range(500))
@@ -126,8 +50,8 @@ async def test_publishes_that_overlap_keep_their_order(mosquitto: Mosquitto) -> 
 
 async def test_bytes_are_published_as_they_are(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         await gateway.publish("mai", "east", Channel.ACK, encode(Channel.ACK, ack(4)))
         assert (await ear.next()).message == ack(4)
@@ -138,9 +62,9 @@ async def test_bytes_are_published_as_they_are(mosquitto: Mosquitto) -> None:
 
 
 async def test_a_retained_message_is_known_as_one(mosquitto: Mosquitto) -> None:
-    async with linked(settings(mosquitto), "board") as (board, _):
+    async with linked(settings(mosquitto.port), "board") as (board, _):
         await board.publish("mai", "east", Channel.STATUS, status(online=True))
-    async with linked(settings(mosquitto), "gateway", [farm_up_filter("mai")]) as (_, ear):
+    async with linked(settings(mosquitto.port), "gateway", [farm_up_filter("mai")]) as (_, ear):
         assert (await ear.next()).retained
 
 
@@ -148,14 +72,14 @@ async def test_a_retained_command_of_a_stranger_is_seen_as_retained(mosquitto: M
     command = Restart(id="c1", issued_at=NOON, expires_at=NOON.replace(minute=1), actor="lan")
     name = topic("mai", "east", Channel.COMMAND)
     await say(mosquitto, name, encode(Channel.COMMAND, command), retain=True)
-    async with linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear):
+    async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear):
         assert (await ear.next()).retained
         await say(mosquitto, name, encode(Channel.COMMAND, command), retain=True)
         assert not (await ear.next()).retained
 
 
 async def test_a_link_does_not_hear_its_own_words(mosquitto: Mosquitto) -> None:
-    async with linked(settings(mosquitto), "gateway", [farm_up_filter("mai")]) as (gateway, ear):
+    async with linked(settings(mosquitto.port), "gateway", [farm_up_filter("mai")]) as (gateway, ear):
         await gateway.publish("mai", "gateway", Channel.STATUS, status(online=True))
         await say(mosquitto, topic("mai", "east", Channel.STATUS), encode(Channel.STATUS, status(online=True)))
         assert (await ear.next()).address.node_id == "east"
@@ -166,8 +90,8 @@ async def test_a_link_does_not_hear_its_own_words(mosquitto: Mosquitto) -> None:
 
 async def test_the_link_comes_back_after_the_broker_was_killed(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (board, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, other),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (board, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, other),
     ):
         for life in range(2):
             await asyncio.to_thread(mosquitto.kill)
@@ -188,8 +112,8 @@ async def test_the_link_comes_back_after_the_broker_was_killed(mosquitto: Mosqui
 
 async def test_nothing_that_was_published_without_a_broker_is_sent_later(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, other),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, other),
     ):
         await asyncio.to_thread(mosquitto.kill)
         late = [asyncio.create_task(gateway.publish("mai", "east", Channel.ACK, ack(66))) for _ in range(50)]
@@ -224,7 +148,7 @@ async def test_before_the_first_connection_nothing_is_published(free_port: int) 
 
 async def test_a_failure_is_said_once_and_its_end_once(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "contract.link")
-    async with linked(settings(mosquitto), "board") as (_, ear):
+    async with linked(settings(mosquitto.port), "board") as (_, ear):
         await asyncio.to_thread(mosquitto.kill)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ear.connected.wait(), 1.0)
@@ -237,22 +161,22 @@ async def test_a_failure_is_said_once_and_its_end_once(mosquitto: Mosquitto, cap
 
 
 async def test_the_session_survives_a_restart_of_the_client(mosquitto: Mosquitto) -> None:
-    async with linked(settings(mosquitto), "gateway") as (gateway, _):
-        async with linked(settings(mosquitto), "board", [down_filter("mai", "east")]):
+    async with linked(settings(mosquitto.port), "gateway") as (gateway, _):
+        async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]):
             pass
         await gateway.publish("mai", "east", Channel.ACK, ack(7))
-        async with linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear):
+        async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear):
             assert (await ear.next()).message == ack(7)
 
 
 async def test_a_command_that_expired_while_the_board_was_away_is_not_delivered(mosquitto: Mosquitto) -> None:
-    async with linked(settings(mosquitto), "gateway") as (gateway, _):
-        async with linked(settings(mosquitto), "board", [down_filter("mai", "east")]):
+    async with linked(settings(mosquitto.port), "gateway") as (gateway, _):
+        async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]):
             pass
         await gateway.publish("mai", "east", Channel.ACK, ack(1), expires_s=1)
         await gateway.publish("mai", "east", Channel.ACK, ack(2), expires_s=100)
         await asyncio.sleep(2.1)  # the broker's clock, which nobody can wind on
-        async with linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (_, ear):
+        async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (_, ear):
             assert (await ear.next()).message == ack(2)
             assert ear.heard.empty()
 
@@ -260,7 +184,7 @@ async def test_a_command_that_expired_while_the_board_was_away_is_not_delivered(
 async def test_the_will_is_said_at_a_death_and_at_a_clean_end(mosquitto: Mosquitto) -> None:
     will = ("mai", "east", status(online=False))
     once = LinkSettings(port=mosquitto.port, retry_least_s=60, retry_most_s=60)
-    async with linked(settings(mosquitto), "gateway", [farm_up_filter("mai")]) as (_, ear):
+    async with linked(settings(mosquitto.port), "gateway", [farm_up_filter("mai")]) as (_, ear):
         async with linked(once, "board", will=will) as (board, _):
             await board.publish("mai", "east", Channel.STATUS, status(online=True))
             assert (await ear.next()).message.online
@@ -268,7 +192,7 @@ async def test_the_will_is_said_at_a_death_and_at_a_clean_end(mosquitto: Mosquit
             assert connection is not None
             connection.close()  # as a process that dies: no DISCONNECT
             assert not (await ear.next()).message.online
-        async with linked(settings(mosquitto), "board2", will=will) as (board, _):
+        async with linked(settings(mosquitto.port), "board2", will=will) as (board, _):
             await board.publish("mai", "east", Channel.STATUS, status(online=True))
             assert (await ear.next()).message.online
         assert not (await ear.next()).message.online
@@ -277,7 +201,7 @@ async def test_the_will_is_said_at_a_death_and_at_a_clean_end(mosquitto: Mosquit
 async def test_a_cancellation_in_the_moment_of_a_failure_is_not_lost(mosquitto: Mosquitto) -> None:
     ear = Ear()
     link = Link(
-        settings(mosquitto),
+        settings(mosquitto.port),
         client_id="board",
         subscriptions=(),
         on_message=ear.on_message,
@@ -309,7 +233,7 @@ RUBBISH: list[tuple[str, bytes]] = [
 
 
 async def test_rubbish_is_counted_kept_and_does_not_come_back(mosquitto: Mosquitto) -> None:
-    how = settings(mosquitto)
+    how = settings(mosquitto.port)
     async with linked(how, "board", [down_filter("mai", "east")]) as (board, ear):
         for name, payload in RUBBISH:
             await say(mosquitto, name, payload)
@@ -328,8 +252,8 @@ async def test_rubbish_is_counted_kept_and_does_not_come_back(mosquitto: Mosquit
 
 async def test_a_flood_of_rubbish_leaves_a_bounded_heap(mosquitto: Mosquitto) -> None:
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")]) as (board, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]) as (board, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         await asyncio.gather(*(gateway.publish("mai", "east", Channel.COMMAND, b"{}") for _ in range(300)))
         await gateway.publish("mai", "east", Channel.ACK, ack(1))
@@ -342,7 +266,7 @@ async def test_a_message_above_what_the_broker_takes_is_too_large_and_the_link_s
     start_mosquitto: Callable[..., Mosquitto],
 ) -> None:
     broker = start_mosquitto(extra="max_packet_size 2000")
-    async with linked(settings(broker), "gateway") as (gateway, ear):
+    async with linked(settings(broker.port), "gateway") as (gateway, ear):
         config = NodeConfig(version=1, tz="Asia/Ho_Chi_Minh", channels=())
         with pytest.raises(TooLarge, match="2000"):
             await gateway.publish("mai", "east", Channel.CONFIG, encode(Channel.CONFIG, config) + b" " * 2000)
@@ -361,7 +285,7 @@ async def test_what_the_access_control_refuses_is_not_allowed(
     acl.write_text("topic readwrite tuoi/1/mai/east/#\n")
     # mosquitto 2.0.11 with max_queued_messages 0 ends the connection at the next packet after a refusal.
     broker = start_mosquitto(extra=f"acl_file {acl}\nmax_queued_messages 1000")
-    async with linked(settings(broker), "board", [down_filter("mai", "east")]) as (board, ear):
+    async with linked(settings(broker.port), "board", [down_filter("mai", "east")]) as (board, ear):
         with pytest.raises(NotAllowed, match=r"tuoi/1/mai/west/up/status.*board"):
             await board.publish("mai", "west", Channel.STATUS, status(online=True))
         await board.publish("mai", "east", Channel.STATUS, status(online=True))
@@ -370,7 +294,7 @@ async def test_what_the_access_control_refuses_is_not_allowed(
 
 
 async def test_what_nobody_hears_is_counted(mosquitto: Mosquitto) -> None:
-    async with linked(settings(mosquitto), "gateway") as (gateway, _):
+    async with linked(settings(mosquitto.port), "gateway") as (gateway, _):
         await gateway.publish("mai", "east", Channel.ACK, ack(1))
         assert gateway.unheard == 1
 
@@ -386,7 +310,7 @@ async def test_wrong_credentials_are_tried_again_until_they_are_right(
     secret.write_text("wrong\n")
     ear = Ear()
     link = Link(
-        settings(broker, username="board", password_file=secret),
+        settings(broker.port, username="board", password_file=secret),
         client_id="board",
         subscriptions=(),
         on_message=ear.on_message,
@@ -433,8 +357,8 @@ async def test_a_message_comes_again_when_its_handler_failed(mosquitto: Mosquitt
             done.set()
 
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")], on_message=on_message) as (board, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")], on_message=on_message) as (board, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         await gateway.publish("mai", "east", Channel.ACK, ack(1))
         await gateway.publish("mai", "east", Channel.ACK, ack(2))
@@ -457,8 +381,8 @@ async def test_a_message_that_no_handler_can_take_is_given_up_after_three_tries(
         done.set()
 
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")], on_message=on_message) as (board, _),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")], on_message=on_message) as (board, _),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         await gateway.publish("mai", "east", Channel.ACK, ack(1))
         await gateway.publish("mai", "east", Channel.ACK, ack(2))
@@ -486,8 +410,8 @@ async def test_handlers_run_one_after_the_other_and_the_broker_waits(mosquitto: 
             done.set()
 
     async with (
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")], on_message=on_message) as (board, ear),
-        linked(settings(mosquitto), "gateway") as (gateway, _),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")], on_message=on_message) as (board, ear),
+        linked(settings(mosquitto.port), "gateway") as (gateway, _),
     ):
         for seq in range(many):
             await gateway.publish("mai", "east", Channel.ACK, ack(seq))
@@ -513,7 +437,9 @@ async def test_when_on_connect_fails_the_connection_is_made_anew(mosquitto: Mosq
 
     async def on_message(_: Incoming) -> None: ...
 
-    link = Link(settings(mosquitto), client_id="board", subscriptions=(), on_message=on_message, on_connect=on_connect)
+    link = Link(
+        settings(mosquitto.port), client_id="board", subscriptions=(), on_message=on_message, on_connect=on_connect
+    )
     task = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(20):
@@ -532,8 +458,8 @@ async def test_a_handler_may_publish(mosquitto: Mosquitto) -> None:
         await links[0].publish("mai", "east", Channel.STATUS, status(online=incoming.message.seq == 1))
 
     async with (
-        linked(settings(mosquitto), "gateway", [farm_up_filter("mai")]) as (gateway, ear),
-        linked(settings(mosquitto), "board", [down_filter("mai", "east")], on_message=answer) as (board, _),
+        linked(settings(mosquitto.port), "gateway", [farm_up_filter("mai")]) as (gateway, ear),
+        linked(settings(mosquitto.port), "board", [down_filter("mai", "east")], on_message=answer) as (board, _),
     ):
         links.append(board)
         await gateway.publish("mai", "east", Channel.ACK, ack(1))
