@@ -75,6 +75,7 @@ class Gateway:
             journal=self.journal,
             outbox=self.outbox,
             boards=self.boards,
+            clock=self.clock,
             compile_timetable=compile_timetable,
             days=settings.plan.days,
         )
@@ -186,14 +187,23 @@ class Gateway:
             changed = self.plan.settle_skips(now) or changed
             if self._stale:
                 self._stale = False
-                if self.plan.compile(now):
-                    self.herald.tell(News.STATE | News.PLAN)
-                    changed = True
+                changed = self._compile(now) or changed
             if changed:
                 self._wake_all()
             self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
             self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
             self.wakes.at("daily", self.plan.next_daily(now), self._replan)
+
+    def _compile(self, now: datetime) -> bool:
+        """Compile the timetable anew; one that cannot be compiled leaves the last one in force, and is told."""
+        try:
+            changed = self.plan.compile(now)
+        except ConfigRefused as exc:
+            self._complain(now, self.plan.config_version, str(exc))
+            return True
+        if changed:
+            self.herald.tell(News.STATE | News.PLAN)
+        return changed
 
     def _replan(self) -> None:
         """Have the timetable compiled anew."""
@@ -327,16 +337,19 @@ class Gateway:
                 if fault:
                     self._config_fault(now, config.version, "")
         except ConfigRefused as exc:
-            if str(exc) == fault:
-                return  # the server sends them again and again; it is told once
-            log.error("settings refused version=%d: %s", config.version, exc)
-            self._config_fault(now, config.version, str(exc))
+            self._complain(now, config.version, str(exc))
         except BaseException:
             self.plan.load()  # the commit failed: what is in memory must not be ahead of it
             raise
         self._wake_all()
         self.herald.tell(News.STATE | News.PLAN)
         self._look.set()
+
+    def _complain(self, now: datetime, version: int, why: str) -> None:
+        """Tell once what is wrong with the settings, however often they come or are tried again."""
+        if why != self.journal.fact(CONFIG_FAULT, str):
+            log.error("settings refused version=%d: %s", version, why)
+            self._config_fault(now, version, why)
 
     def _config_fault(self, now: datetime, version: int, why: str) -> None:
         """Tell that settings cannot be used, or, without a `why`, that they can be again."""

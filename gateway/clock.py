@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-BUILT = datetime(2026, 11, 1, tzinfo=UTC)
-"""No true clock shows less: this program did not exist."""
+EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
+"""No true clock shows less: this program did not exist. Machines without a battery start in 1970 or 2000."""
 TOLERANCE = timedelta(seconds=60)
 
 
@@ -13,7 +13,7 @@ class Clock:
 
     def __init__(self, last_known: datetime | None, read: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._read = read
-        self._floor = max(last_known or BUILT, BUILT)
+        self._floor = max(last_known or EARLIEST, EARLIEST)
 
     def now(self) -> datetime:
         """Return the time of this machine."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from contract.messages import DecisionEvent, FarmConfig, NodeConfig
 from contract.outbox import Outbox
 from gateway.boards import Boards
+from gateway.clock import Clock
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.planning import decisions, parts
@@ -36,6 +37,7 @@ class Plan:
         journal: Journal,
         outbox: Outbox,
         boards: Boards,
+        clock: Clock,
         compile_timetable: Compile,
         days: int,
     ) -> None:
@@ -43,6 +45,7 @@ class Plan:
         self._journal = journal
         self._outbox = outbox
         self._boards = boards
+        self._clock = clock
         self._compile = compile_timetable
         self._days = days
         self.load()
@@ -94,7 +97,8 @@ class Plan:
     def apply(self, config: FarmConfig, now: datetime) -> bool:
         """Put new settings in force with their timetable; return whether an emergency stop begins with them.
 
-        Raise ConfigRefused, with nothing changed, when they are another farm's or cannot be planned by.
+        Raise ConfigRefused, with nothing changed, when they are another farm's or cannot be planned by. While the clock
+        is not trusted, the timetable waits.
         """
         farm = config.farm
         if farm.id != self.farm_id:
@@ -103,37 +107,31 @@ class Plan:
             return False
         self.settle_skips(now)
         stopped_before = self.farm is not None and self.farm.hold is not None and self.farm.hold.emergency
-        try:
-            timetable, stays = self._compiled(farm, now)
-        except (ValueError, ArithmeticError, LookupError) as exc:
-            raise ConfigRefused(f"version {config.version} cannot be planned by: {exc}") from exc
         with self._journal.transaction():
-            self._settle_skips(timetable, now)
             self._journal.note("farm_config", FarmConfig, config)
             configs = self._save_configs(config)
-            timetable, changed = self._save_timetable(farm, timetable, stays, now)
+            timetable, changed = self._compiled_anew(config, now)
         self.config = config
         self.timetable = timetable
         self.configs |= configs
         self.parts |= changed
-        log.info("settings applied version=%d timetable=%d parts=%d", config.version, timetable.version, len(changed))
+        log.info(
+            "settings applied version=%d timetable=%d parts=%d", config.version, self.timetable_version, len(changed)
+        )
         return farm.hold is not None and farm.hold.emergency and not stopped_before
 
     def compile(self, now: datetime) -> bool:
         """Compile anew from what has happened; return whether the timetable or a part of it changed."""
-        if self.farm is None:
+        if self.config is None or not self._clock.trusted():
             return False
         self.settle_skips(now)  # first: what was held back at its time is not placed anew when the hold goes
         before = self.timetable
-        timetable, stays = self._compiled(self.farm, now)
         with self._journal.transaction():
-            self._settle_skips(timetable, now)
-            timetable, changed = self._save_timetable(self.farm, timetable, stays, now)
+            timetable, changed = self._compiled_anew(self.config, now)
         self.timetable = timetable
         self.parts |= changed
         if changed:
-            entries = len(timetable.entries)
-            log.info("timetable compiled version=%d entries=%d parts=%d", timetable.version, entries, len(changed))
+            log.info("timetable compiled version=%d parts=%d", self.timetable_version, len(changed))
         return timetable is not before or bool(changed)
 
     def settle_skips(self, now: datetime) -> bool:
@@ -178,6 +176,17 @@ class Plan:
         return committed(entries, self._journal.settled(now - LOOK_BACK), away, now, away_until)
 
     # --- how ---
+
+    def _compiled_anew(self, config: FarmConfig, now: datetime) -> tuple[Timetable | None, dict[str, Timetable]]:
+        """Return the timetable and the parts that changed, saved; those in force while the clock is not trusted."""
+        if not self._clock.trusted():
+            return self.timetable, {}
+        try:
+            timetable, stays = self._compiled(config.farm, now)
+        except (ValueError, ArithmeticError, LookupError) as exc:
+            raise ConfigRefused(f"version {config.version} cannot be planned by: {exc}") from exc
+        self._settle_skips(timetable, now)
+        return self._save_timetable(config.farm, timetable, stays, now)
 
     def _compiled(self, farm: Farm, now: datetime) -> tuple[Timetable, tuple[Entry, ...]]:
         fixed = self.fixed(now, now + AWAY_AHEAD)

@@ -9,6 +9,7 @@ from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Status
 from contract.outbox import Outbox
 from contract.store import open_database
 from gateway.boards import Boards
+from gateway.clock import Clock
 from gateway.journal import Journal
 from gateway.orders import Orders
 from gateway.plan import Plan
@@ -25,6 +26,7 @@ class Office:
     """The gateway's parts that need no loop."""
 
     def __init__(self, path: Path) -> None:
+        self.clock_shows = NOW
         self.db = open_database(path)
         self.journal = Journal(self.db)
         self.outbox = Outbox(self.db, boot_id=f"boot-{id(self)}")
@@ -34,6 +36,7 @@ class Office:
             journal=self.journal,
             outbox=self.outbox,
             boards=self.boards,
+            clock=Clock(None, lambda: self.clock_shows),
             compile_timetable=compile_timetable,
             days=3,
         )

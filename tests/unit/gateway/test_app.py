@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.link import Incoming
 from contract.messages import (
     Ack,
     CloseAll,
@@ -15,13 +16,14 @@ from contract.messages import (
     FarmConfig,
     FarmState,
     Lane,
+    NodeConfig,
     Open,
     Outcome,
     Reason,
     Reply,
     Status,
 )
-from contract.topics import Channel
+from contract.topics import GATEWAY, Address, Channel
 from irrigation.model import Hold, Result, Source, Timetable
 from irrigation.run import RunState
 from tests.fixtures.mosquitto import Mosquitto
@@ -360,3 +362,86 @@ async def _until_said(server: Server, order: Open) -> None:
 
 def test_the_farm_of_these_tests_has_a_source_that_is_too_small_for_one_zone() -> None:
     assert f.FARM.source("well") == Source(id="well", name="Well", capacity_l_min=30)
+
+
+async def test_a_message_of_another_farm_is_refused_and_its_own_echo_is_passed_over(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    order = now_order()
+    birth = Status(online=True, boot_id="b", at=utc())
+    async with running(settings_for(mosquitto.port, tmp_path / "g")) as gateway:
+        await gateway.on_message(Incoming(Address("other", GATEWAY, Channel.COMMAND), order, retained=False))
+        await gateway.on_message(Incoming(Address("other", "board-1", Channel.STATUS), birth, retained=False))
+        assert gateway.refused == 2
+        await gateway.on_message(Incoming(Address("mai", GATEWAY, Channel.STATUS), birth, retained=False))
+        assert gateway.refused == 2
+        assert gateway.boards.all() == ()
+        assert gateway.journal.run(order.run_id) is None
+
+
+async def test_what_is_not_for_a_gateway_is_refused(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    config = NodeConfig(version=1, tz="UTC", channels=())
+    plan = Timetable(version=1, compiled_at=utc(), valid_until=utc(), tz="UTC", entries=())
+    async with running(settings_for(mosquitto.port, tmp_path / "g")) as gateway:
+        await gateway.on_message(Incoming(Address("mai", GATEWAY, Channel.CONFIG), config, retained=False))
+        await gateway.on_message(Incoming(Address("mai", "board-1", Channel.PLAN), plan, retained=False))
+        assert gateway.refused == 2
+
+
+async def test_a_journal_that_cannot_be_read_is_set_aside_and_told(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "journal.sqlite3").write_bytes(b"no database" * 1000)
+    async with Server(mosquitto.port, tmp_path) as server, running(settings_for(mosquitto.port, tmp_path / "g")):
+        faults = await server.heard.wait(lambda: [e for _, e in server.stored.events if e.kind == "fault"])
+        assert faults[0].code == "database-replaced"
+        assert (tmp_path / "g" / str(faults[0].params["file"])).exists()
+        await server.configure(f.FARM)
+
+
+async def test_now_and_then_the_server_sees_a_fresh_snapshot_and_the_journal_keeps_the_time(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    async with (
+        Server(mosquitto.port, tmp_path) as server,
+        running(settings_for(mosquitto.port, tmp_path / "g")) as gateway,
+    ):
+        first = await server.wait_for(FarmState)
+        gateway._ticked.set()
+        await server.wait_for(FarmState, lambda state: state.at > first.at)
+        kept = gateway.journal.fact("last_time", datetime)
+        assert kept is not None
+        assert kept >= first.at
+
+
+async def test_while_the_clock_is_not_trusted_the_snapshot_says_so(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    async with (
+        Server(mosquitto.port, tmp_path) as server,
+        running(settings_for(mosquitto.port, tmp_path / "g")) as gateway,
+    ):
+        await server.configure(f.FARM)
+        long_ago = utc().replace(year=1970)
+        gateway.clock._read = lambda: long_ago
+        gateway._replan()
+        gateway._ticked.set()
+        await server.wait_for(FarmState, lambda state: not state.clock_trusted)
+        assert gateway.plan.timetable_version == 1
+
+
+async def test_a_plan_that_cannot_be_compiled_leaves_the_last_one_and_is_told_once(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    def unable(*_: Any, **__: Any) -> Timetable:
+        raise ValueError("the planner cannot")
+
+    async with (
+        Server(mosquitto.port, tmp_path) as server,
+        running(settings_for(mosquitto.port, tmp_path / "g")) as gateway,
+    ):
+        await server.configure(f.FARM)
+        gateway.plan._compile = unable
+        for _ in range(2):
+            gateway._replan()
+            await server.heard.wait(lambda: [e for _, e in server.stored.events if e.kind == "fault"])
+        assert (await server.order(now_order())).outcome is Outcome.ACCEPTED
+        assert gateway.plan.timetable_version == 1
+        assert len([e for _, e in server.stored.events if e.kind == "fault"]) == 1

@@ -268,6 +268,20 @@ def test_settings_that_cannot_be_used_leave_the_last_good_ones(office: Office) -
     assert office.journal.config() == before[1]
 
 
+def test_settings_are_taken_but_nothing_is_planned_while_the_clock_shows_1970(tmp_path: Path) -> None:
+    office = Office(tmp_path / "1970.sqlite3")
+    office.clock_shows = NOW.replace(year=1970)
+    office.configure(f.farm(programs=(f.program("p", "beans"),)), now=office.clock_shows)
+    assert not office.plan.compile(office.clock_shows)
+    assert (office.plan.config_version, office.plan.timetable, office.plan.parts) == (1, None, {})
+    assert set(office.plan.configs) == {"board-1", "board-2"}
+    assert office.plan.nodes() == ("board-1", "board-2")
+    office.clock_shows = NOW
+    assert office.plan.compile(NOW)
+    assert office.plan.parts["board-1"].entries
+    office.db.close()
+
+
 def test_an_emergency_stop_begins_once(office: Office) -> None:
     stopped = f.farm(hold=Hold(until=NOW + MINUTE, emergency=True))
     assert office.configure(stopped, 2)
