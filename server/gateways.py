@@ -132,6 +132,7 @@ class Gateways:
             self._ingest.forget(record.id)
             self._live.tell(record.id)
             self._sent.pop(record.id, None)
+            self._held.setdefault(record.id, 0)
             await self._push(record.id)
 
     # --- tasks ---
@@ -205,7 +206,8 @@ class Gateways:
 
     async def _push(self, farm_id: str) -> None:
         view = self._live.view(farm_id)
-        if view is None or not view.gateway_online or self._held.get(farm_id) == view.farm.version:
+        held = self._held.get(farm_id)  # unknown until it has said so
+        if view is None or not view.gateway_online or held in (None, view.farm.version):
             return
         now_s = asyncio.get_running_loop().time()
         version, at_s = self._sent.get(farm_id, (0, 0.0))

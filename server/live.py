@@ -6,7 +6,7 @@ What people and valves do is told at once; what only drifts (moisture, ages) twi
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,7 +54,7 @@ class Subscription:
             if message is None:
                 self._queue.put_nowait(None)
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """Snapshot, changes and heartbeats, until the server ends."""
         while True:
             if self._behind:

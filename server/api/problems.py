@@ -120,6 +120,13 @@ async def internal(request: Request, exc: Exception) -> Response:
 
 def _fields(request: Request, found: list[Any]) -> Response:
     language = choose(request.headers.get("accept-language", ""))
+    # A list whose items are wrong is also said to be too short; the items are what the reader can mend.
+    places = [tuple(error["loc"]) for error in found]
+    found = [
+        error
+        for error, place in zip(found, places, strict=True)
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    ]
     errors: list[dict[str, str]] = []
     for error in found[:20]:
         if error["type"] == "json_invalid":

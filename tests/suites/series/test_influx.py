@@ -82,7 +82,9 @@ async def test_readings_that_waited_survive_a_restart(influx: Influx, tmp_path: 
 
 async def test_a_point_that_it_never_takes_is_set_aside_and_the_others_go_on(influx: Influx, tmp_path: Path) -> None:
     # Another program has made the field a text: InfluxDB refuses numbers in it, in that shard, for ever.
-    influx.query(f'CREATE RETENTION POLICY "day" ON "{influx.bucket}" DURATION INF REPLICATION 1 SHARD DURATION 1h DEFAULT')
+    influx.query(
+        f'CREATE RETENTION POLICY "day" ON "{influx.bucket}" DURATION INF REPLICATION 1 SHARD DURATION 1h DEFAULT'
+    )
     series = open_series(influx, tmp_path)
     spoilt = T0 + timedelta(hours=5)
     line = f'soil_moisture,farm=mai,node=x,sensor=y value="text" {int(spoilt.timestamp())}'
@@ -92,7 +94,7 @@ async def test_a_point_that_it_never_takes_is_set_aside_and_the_others_go_on(inf
     mixed = good.model_copy(update={"readings": (*good.readings[:3], bad, *good.readings[4:])})
     series.accept("mai", "gateway", mixed)
     await move(series)
-    kept = influx.query('SELECT value FROM "soil_moisture" WHERE node = \'board-1\'')
+    kept = influx.query("SELECT value FROM \"soil_moisture\" WHERE node = 'board-1'")
     assert [row["value"] for row in kept] == [1, 2, 3, 5, 6]
     ((line, why),) = series.set_aside()
     assert "value=4.0" in line
@@ -123,6 +125,8 @@ def write_line(influx: Influx, line: str) -> None:
 
     client = InfluxDBClient(url=influx.url, token=influx.token, org=influx.org)
     client.write_api(write_options=SYNCHRONOUS).write(
-        bucket=influx.bucket, record=line, write_precision=WritePrecision.S  # type: ignore[arg-type]
+        bucket=influx.bucket,
+        record=line,
+        write_precision=WritePrecision.S,  # type: ignore[arg-type]
     )
     client.close()  # type: ignore[no-untyped-call]

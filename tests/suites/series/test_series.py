@@ -53,8 +53,15 @@ async def running(series: Series) -> AsyncIterator[Series]:
         series.close()
 
 
-def reading(seq: int, value: float, *, minutes: float = 0.0, sensor: Sensor = SOIL, quality: Quality = Quality.GOOD,
-            node_id: str | None = "board-1") -> Reading:
+def reading(
+    seq: int,
+    value: float,
+    *,
+    minutes: float = 0.0,
+    sensor: Sensor = SOIL,
+    quality: Quality = Quality.GOOD,
+    node_id: str | None = "board-1",
+) -> Reading:
     return Reading(
         seq=seq, node_id=node_id, sensor=sensor.sensor, quantity=sensor.quantity, value=value,
         unit=UNIT[sensor.quantity], at=T0 + timedelta(minutes=minutes), quality=quality,

@@ -123,15 +123,12 @@ class Coop:
     app: App
     link: ScriptedLink
     clock: "Clock"
-    settings: ServerSettings
+    folder: Path
 
     @classmethod
-    def make(cls, folder: Path, *, web: Path | None = None) -> Self:
-        settings = ServerSettings(
-            ledger=LedgerSettings(url=f"sqlite:///{folder / 'ledger.db'}"),
-            series=SqliteSeriesSettings(path=folder / "series.db"),
-        )
-        ledger = open_ledger(settings.ledger)
+    def found(cls, folder: Path) -> None:
+        """Set up both farms and their people."""
+        ledger = open_ledger(settings_in(folder).ledger)
         (folder / "lan.toml").write_text(OTHER_FARM)
         for file in (FARM_FILE, folder / "lan.toml"):
             load_farm(ledger, file, NOW - timedelta(days=30))
@@ -143,10 +140,11 @@ class Coop:
         ):
             add_account(ledger, name=name, password=PASSWORD, role=role, farm_ids=farms, now=NOW, hasher=CHEAP)
         ledger.close()
-        return cls.open(settings, web=web or folder / "no-web")
 
     @classmethod
-    def open(cls, settings: ServerSettings, *, web: Path) -> Self:
+    def open(cls, folder: Path, *, web: Path | None = None) -> Self:
+        """Start the server over what is in the folder."""
+        settings = settings_in(folder)
         clock = Clock()
         links: list[ScriptedLink] = []
 
@@ -154,8 +152,10 @@ class Coop:
             links.append(ScriptedLink(*args, **kwargs))
             return links[0]
 
-        app = bootstrap(settings, make_link=make_link, now=clock, at_s=clock.at_s, hasher=CHEAP, web=web)
-        return cls(app, links[0], clock, settings)
+        app = bootstrap(
+            settings, make_link=make_link, now=clock, at_s=clock.at_s, hasher=CHEAP, web=web or folder / "no-web"
+        )
+        return cls(app, links[0], clock, folder)
 
     @asynccontextmanager
     async def client(self, name: str | None = None, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
@@ -206,6 +206,14 @@ class Coop:
 
     def close(self) -> None:
         self.app.close()
+
+
+def settings_in(folder: Path) -> ServerSettings:
+    """A server whose stores are in this folder."""
+    return ServerSettings(
+        ledger=LedgerSettings(url=f"sqlite:///{folder / 'ledger.db'}"),
+        series=SqliteSeriesSettings(path=folder / "series.db"),
+    )
 
 
 class Clock:

@@ -208,7 +208,7 @@ async def test_a_stop_survives_a_restart_of_the_server(coop: Coop) -> None:
         coop.link.connected = False
         assert (await mai.post(f"/runs/{run_id}/stop")).status_code == 202
     coop.close()
-    again = Coop.open(coop.settings, web=coop.settings.series.path)  # type: ignore[union-attr]
+    again = Coop.open(coop.folder)
     await again.app.services.watering.say_stops(again.clock())
     (close,) = again.link.commands("close")
     assert isinstance(close, Close)
@@ -323,7 +323,10 @@ async def test_a_run_whose_report_is_lost_ends_when_its_board_shows_the_valve_cl
 
 
 async def test_the_resending_task_ends_when_it_is_told_to(coop: Coop) -> None:
-    tasks = [asyncio.create_task(coop.app.services.watering.resend()), asyncio.create_task(coop.app.services.watering.run())]
+    tasks = [
+        asyncio.create_task(coop.app.services.watering.resend()),
+        asyncio.create_task(coop.app.services.watering.run()),
+    ]
     await asyncio.sleep(0)
     for task in tasks:
         task.cancel()

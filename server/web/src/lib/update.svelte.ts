@@ -8,19 +8,22 @@ export function applyUpdate(): void {
   waiting?.postMessage('go');
 }
 
-export function registerWorker(): void {
+/** Without a worker (private windows, old browsers) the app still works, only not without a network. */
+export async function registerWorker(): Promise<void> {
   if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
-  void navigator.serviceWorker.register('/sw.js').then((registration) => {
-    const watch = (worker: ServiceWorker | null): void => {
-      const check = (): void => {
-        if (worker?.state === 'installed' && navigator.serviceWorker.controller) waiting = worker;
-      };
-      worker?.addEventListener('statechange', check);
-      check();
-    };
+  try {
+    const registration = await navigator.serviceWorker.register('/sw.js');
     watch(registration.waiting);
     registration.addEventListener('updatefound', () => watch(registration.installing));
-  }, () => {
-    // Without a worker the app still works, only not without a network.
-  });
+  } catch {
+    // Said above.
+  }
+}
+
+function watch(worker: ServiceWorker | null): void {
+  const check = (): void => {
+    if (worker?.state === 'installed' && navigator.serviceWorker.controller) waiting = worker;
+  };
+  worker?.addEventListener('statechange', check);
+  check();
 }
