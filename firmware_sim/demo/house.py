@@ -93,7 +93,8 @@ class Demo:
         mqtt = broker.link(mqtt_port, mosquitto)
         write_all(places, self._farm, speed=options.speed, http=(options.host, port), mqtt=mqtt)
         await self._run("broker", broker.command(places, mqtt_port, mosquitto))
-        what = "mosquitto" if mosquitto else "mosquitto is not installed, so a small broker in Python (MQTT 3.1.1)"
+        why = "as you asked" if options.embedded else "because mosquitto is not installed"
+        what = "mosquitto" if mosquitto else f"a small one in Python (MQTT 3.1.1), {why}"
         self._say(f"broker: {what}, on 127.0.0.1:{mqtt_port}")
 
         seeding = await self._seed()
@@ -107,7 +108,8 @@ class Demo:
         await self._run("gateway", self._tuoi("gateway", "gateway"))
         self._say(f"field: {len(self._farm.zones)} zones; boards: {', '.join(nodes)}; gateway of farm {self._farm.id}")
         if seeding is not None:
-            self._say(f"history: {await self._seeded(seeding)}")
+            said = await self._seeded(seeding)
+            self._say(f"history: {said}" if self._options.days else "farm and people are set up, without a past")
 
         await self._run("server", self._tuoi("server", "server"))
         here = options.host if options.host not in {"0.0.0.0", "::"} else "127.0.0.1"

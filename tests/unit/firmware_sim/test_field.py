@@ -197,7 +197,7 @@ def _flow(field: FieldClient, zone: str) -> float:
 
 
 def test_the_soil_gets_wetter_under_an_open_valve(start_field: StartField, socket_path: Path) -> None:
-    field = start_field(600)
+    field = start_field(3600)
     factory = SimFactory(str(socket_path), "board-1")
     before = field.moisture_pct("a")
     with MCP3008(channel=0, pin_factory=factory) as probe:
