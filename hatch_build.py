@@ -62,5 +62,5 @@ def build(web: Path) -> None:
         done = subprocess.run(command, cwd=web, env=env, stdout=sys.stderr, check=False)
         if done.returncode:
             raise WebBuildFailed(
-                f"{' '.join(command)} in {web} ended with {done.returncode}: mend it, or set WEB_BUILD=skip to go without"
+                f"{' '.join(command)} in {web} ended with {done.returncode}: mend it, or go without: WEB_BUILD=skip"
             )
