@@ -54,6 +54,7 @@ DATABASE = "board.sqlite3"
 MEASURE_S = 0.2  # while a valve is open
 STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
 TICK_S = 30.0
+SAVE_WATERING_S = 2.0  # what a crash may cost the meter
 RESTART_LEAST_S, RESTART_MOST_S = 0.5, 30.0
 
 
@@ -177,10 +178,17 @@ class Agent:
         return True
 
     async def _measure(self) -> None:
+        saved_s = 0.0
         while True:
             await asyncio.sleep(MEASURE_S)
-            if self.waterings.any:
-                await self.waterings.measure()
+            if not self.waterings.any:
+                continue
+            await self.waterings.measure()
+            if (now_s := asyncio.get_running_loop().time()) - saved_s >= SAVE_WATERING_S:
+                saved_s = now_s
+                with self.store.transaction():
+                    self._save()
+                    self.waterings.note_progress()
 
     async def _sample(self) -> None:
         while True:

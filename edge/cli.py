@@ -7,6 +7,11 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.config import BoardSettings
+    from edge.hardware.ports import Hardware
 
 ABOUT = """\
 One board in the field is two processes that read the same board.toml:
@@ -77,7 +82,7 @@ def _agent(path: Path) -> int:
     return 0
 
 
-async def _run(settings, hardware) -> None:  # type: ignore[no-untyped-def]
+async def _run(settings: "BoardSettings", hardware: "Hardware") -> None:
     from edge.app import Agent
 
     stop = asyncio.Event()

@@ -15,7 +15,7 @@ Point = Annotated[tuple[float, float], Field()]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GpioPart(_Part):

@@ -92,11 +92,11 @@ class GuardClient:
 
     async def close(self, channel: str) -> None:
         """Have a valve closed; the news comes by `on_news`. Raise GuardLost."""
-        self._note(await self._ask(do="close", channel=channel))
+        await self._note(await self._ask(do="close", channel=channel))
 
     async def close_all(self) -> None:
         """Have every valve closed. Raise GuardLost."""
-        self._note(await self._ask(do="close-all"))
+        await self._note(await self._ask(do="close-all"))
 
     async def _ask(self, **request: Any) -> Any:
         async with self._turn:
@@ -118,8 +118,14 @@ class GuardClient:
             raise GuardRefused(str(answer["error"]), str(answer.get("detail", "")))
         return answer["ok"]
 
-    def _note(self, state: dict[str, Any]) -> None:
-        self.failed = frozenset(state["failed"])
+    async def _note(self, state: dict[str, Any]) -> None:
+        """Believe the guard about what does not close, also when its news was lost with an old connection."""
+        now = frozenset(state["failed"])
+        news = [GuardNews("close-failed", channel) for channel in now - self.failed]
+        news += [GuardNews("close-recovered", channel) for channel in self.failed - now]
+        self.failed = now
+        for one in news:
+            await self._on_news(one)
 
     async def _use(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -131,8 +137,12 @@ class GuardClient:
                 message = json.loads(line)
                 if "event" in message:
                     news = GuardNews(**message)
-                    if news.event == "closed" and news.lease_id is not None:
+                    if news.event in {"closed", "close-failed"} and news.lease_id is not None:
                         self.leases.discard(news.lease_id)
+                    if news.event == "close-failed":
+                        self.failed |= {news.channel}
+                    elif news.event == "close-recovered":
+                        self.failed -= {news.channel}
                     await self._on_news(news)
                 else:
                     self._answers.put_nowait(message)
@@ -146,12 +156,15 @@ class GuardClient:
 
     async def _renew(self, writer: asyncio.StreamWriter) -> None:
         # Asks for an answer too: a guard that is frozen takes bytes for a long time and says nothing.
+        at_first = True
         while True:
-            await asyncio.sleep(RENEW_S)
             if self.leases:
                 writer.write(json.dumps({"do": "renew", "lease_ids": sorted(self.leases)}).encode() + b"\n")
+            if self.leases or self.failed or at_first:
                 with suppress(GuardLost, GuardRefused):
-                    self._note(await self._ask(do="state"))
+                    await self._note(await self._ask(do="state"))
+                    at_first = False
+            await asyncio.sleep(RENEW_S)
 
     def _end_frozen(self, writer: asyncio.StreamWriter) -> None:
         """A guard that hangs holds its lines; killed, it is started anew by the service manager, with all closed."""

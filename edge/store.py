@@ -20,6 +20,7 @@ DAY = timedelta(days=1)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS lease (run_id TEXT PRIMARY KEY, body TEXT NOT NULL, opened_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS progress (run_id TEXT PRIMARY KEY, litres REAL, open_s REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS answer (command_id TEXT PRIMARY KEY, body TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS ended (run_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS done (entry_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
@@ -33,10 +34,12 @@ _REPLY = TypeAdapter(Reply)
 
 @dataclass(frozen=True, slots=True)
 class OpenLease:
-    """A lease that had no end when it was read: the order, and when the guard confirmed it, if it did."""
+    """A lease without an end: the order, when the guard confirmed it if it did, and how far it was seen to get."""
 
     order: Order
     opened_at: datetime | None
+    litres: float | None = None
+    open_s: float | None = None
 
 
 class Store:
@@ -60,16 +63,26 @@ class Store:
         """Write down that the guard confirmed it."""
         self.db.execute("UPDATE lease SET opened_at = ? WHERE run_id = ?", (at.isoformat(), run_id))
 
+    def note_progress(self, run_id: str, litres: float | None, open_s: float) -> None:
+        """Write down how far a run has got, for the report if this process should die."""
+        self.db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (run_id, litres, open_s))
+
     def end_lease(self, order: Order, at: datetime, open_s: float) -> None:
         """Write down that it is over, and for how long the valve was open."""
         self.db.execute("DELETE FROM lease WHERE run_id = ?", (order.run_id,))
+        self.db.execute("DELETE FROM progress WHERE run_id = ?", (order.run_id,))
         self.db.execute("INSERT OR IGNORE INTO ended VALUES (?, ?)", (order.run_id, at.isoformat()))
         self.db.execute("INSERT INTO used VALUES (?, ?, ?)", (order.channel, at.isoformat(), open_s))
 
     def open_leases(self) -> list[OpenLease]:
         """Return the leases without an end: after a start, those that the last life left behind."""
-        rows = self.db.execute("SELECT body, opened_at FROM lease ORDER BY rowid").fetchall()
-        return [OpenLease(_ORDER.validate_json(body), datetime.fromisoformat(at) if at else None) for body, at in rows]
+        rows = self.db.execute(
+            "SELECT body, opened_at, litres, open_s FROM lease LEFT JOIN progress USING (run_id) ORDER BY lease.rowid"
+        ).fetchall()
+        return [
+            OpenLease(_ORDER.validate_json(body), datetime.fromisoformat(at) if at else None, litres, open_s)
+            for body, at, litres, open_s in rows
+        ]
 
     def used_s(self, channel: str, now: datetime) -> float:
         """Return for how many seconds the valve was open in the 24 hours before `now`, by runs that have ended."""

@@ -66,7 +66,6 @@ class Waterings:
         """The farm's settings for this board; they can lower its caps, never raise them."""
         self._open: dict[str, Watering] = {}  # by channel
         self._litres_at_open: dict[str, float] = {}
-        self._close_failed: set[str] = set()
         self._turn = asyncio.Lock()
 
     @property
@@ -81,7 +80,7 @@ class Waterings:
         for lease in self._store.open_leases():
             now = self._clock.now()
             open_s = max(0.0, (now - lease.opened_at).total_seconds()) if lease.opened_at else 0.0
-            left = Watering(order=lease.order, opened_at=lease.opened_at, open_s=None)
+            left = Watering(order=lease.order, opened_at=lease.opened_at, litres=lease.litres, open_s=lease.open_s)
             with self._store.transaction():
                 # For the daily cap the whole lease counts: how long it was really open nobody knows.
                 self._store.end_lease(lease.order, now, min(open_s, lease.order.max_s))
@@ -164,9 +163,7 @@ class Waterings:
         """Follow what the guard did on its own or was told to."""
         if news.event == "close-failed":
             self._fault("close-failed", news.channel)
-            self._close_failed.add(news.channel)
         elif news.event == "close-recovered":
-            self._close_failed.discard(news.channel)
             self._fault("close-failed", news.channel, cleared=True)
         watering = self._open.get(news.channel)
         if watering is None:
@@ -176,7 +173,9 @@ class Waterings:
             if news.cause == "deadline" and watering.wanted_more():
                 code = "time-cap"
             self._close_for(watering, state, Reason(code=code) if code else None)
-            watering.closed(news.open_s, _now_s())
+            # After a close that failed only our own clock knows how long it was open.
+            late_s = _now_s() - watering.opened_s if news.event == "close-recovered" and watering.opened_at else 0.0
+            watering.closed(max(news.open_s, late_s), _now_s())
             self._settle(watering)
 
     async def guard_lost(self) -> None:
@@ -206,6 +205,13 @@ class Waterings:
                 if watering.dose_reached(moisture_pct):
                     await self._end_by_dose(watering)
             self._settle(watering)
+
+    def note_progress(self) -> None:
+        """Write down how far the runs have got, inside the caller's transaction."""
+        for watering in self._open.values():
+            if watering.opened_at is not None and watering.closed_s is None:
+                open_s = round(_now_s() - watering.opened_s, 3)
+                self._store.note_progress(watering.order.run_id, watering.litres, open_s)
 
     async def _end_by_dose(self, watering: Watering) -> None:
         async with self._turn:
@@ -255,9 +261,9 @@ class Waterings:
 
     def reports(self, failed: frozenset[str]) -> tuple[ValveReport, ...]:
         """Return what is known of each valve now."""
-        return tuple(self._valve_report(valve, failed | self._close_failed) for valve in self._valves.values())
+        return tuple(self._valve_report(valve, failed) for valve in self._valves.values())
 
-    def _valve_report(self, valve: ValvePart, failed: frozenset[str] | set[str]) -> ValveReport:
+    def _valve_report(self, valve: ValvePart, failed: frozenset[str]) -> ValveReport:
         watering = self._open.get(valve.channel)
         position = ValvePosition.CLOSED
         if valve.channel in failed:
@@ -340,7 +346,7 @@ class Waterings:
             run_id=watering.order.run_id if watering else None,
             has_meter=valve.meter is not None,
             fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
-            close_failed=bool(self._close_failed or self._guard.failed),
+            close_failed=bool(self._guard.failed),
         )
 
     def _channel_settings(self, channel: str) -> ChannelSettings | None:

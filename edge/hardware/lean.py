@@ -8,7 +8,7 @@ from edge.hardware.errors import LineFault
 
 
 def pins_only() -> None:
-    """Let this process load gpiozero's pins without its devices (8 MB of 20); call it before anything of it is imported.
+    """Let this process load gpiozero's pins without its devices (8 MB of 20); call it before gpiozero is imported.
 
     Puts an empty package in the place of gpiozero's, with the same path, so that `gpiozero.pins` is found in it.
     """
