@@ -393,7 +393,10 @@ async def test_a_message_that_no_handler_can_take_is_given_up_after_three_tries(
         assert "poison" in board.refusals[0].reason
 
 
-async def test_handlers_run_one_after_the_other_and_the_broker_waits(mosquitto: Mosquitto) -> None:
+async def test_handlers_run_one_after_the_other_and_the_broker_waits(
+    start_mosquitto: Callable[..., Mosquitto],
+) -> None:
+    mosquitto = start_mosquitto(extra="max_inflight_messages 0")  # no limit but the one that we ask for
     under_way = most = handled = 0
     go = asyncio.Event()
     done = asyncio.Event()
