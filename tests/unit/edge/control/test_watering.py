@@ -17,10 +17,8 @@ def opened(dose: Dose | None = None, *, metered: bool = True) -> Watering:
 
 def test_a_pulse_of_the_meter_makes_an_open_valve_a_watering_one() -> None:
     watering = opened()
-    assert not watering.metered(0.0, 100.2)
-    assert watering.state is RunState.OPEN
-    assert watering.metered(0.1, 100.4)
-    assert watering.state is RunState.WATERING
+    states = [(watering.metered(litres, at_s), watering.state) for litres, at_s in ((0.0, 100.2), (0.1, 100.4))]
+    assert states == [(False, RunState.OPEN), (True, RunState.WATERING)]
     assert not watering.metered(0.2, 100.6)
 
 
