@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from firmware_sim.errors import Refused
@@ -59,8 +60,7 @@ class Field:
         self._settings = settings
         self._world = World(settings, now)
         if settings.state is not None and settings.state.exists():
-            self._world.load(settings.state)
-            self._world.catch_up(now)
+            self._take_up(settings.state, now)
         self._lines = Lines()
         self._wiring = Wiring(settings, self._world, self._lines)
         self._connections: set[Connection] = set()
@@ -86,6 +86,14 @@ class Field:
         }
         self._rate = settings.speed
         self._note_valves()
+
+    def _take_up(self, state: Path, now: datetime) -> None:
+        try:
+            self._world.load(state)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            log.warning("event=state-unreadable path=%s why=%r; the ground is as the settings say", state, exc)
+            self._world = World(self._settings, now)
+        self._world.catch_up(now)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 

@@ -85,10 +85,13 @@ class World:
             self.at += timedelta(hours=hours)
 
     def catch_up(self, now: datetime) -> None:
-        """Let dry time pass until `now`: what happened to the ground while nobody simulated it."""
-        span = min(now - self.at, MAX_CATCH_UP)
-        if span > timedelta(0):
-            self.at = now - span
+        """Let dry time pass until `now`: what happened to the ground while nobody simulated it.
+
+        A field that ran faster than the clock is ahead of it: then only its calendar goes back.
+        """
+        span = max(timedelta(0), min(now - self.at, MAX_CATCH_UP))
+        self.at = now - span
+        if span:
             self.pass_time(span, {}, {})
 
     def moisture_pct(self, zone: str, depth_m: float) -> float:

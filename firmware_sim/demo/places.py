@@ -12,6 +12,7 @@ from typing import IO, Any
 from firmware_sim.errors import DemoError
 
 _MARK = "demo.lock"
+_LARGEST_LOG = 1_000_000
 _LONGEST_SOCKET = 100  # a unix socket's path has 108 bytes at most
 
 
@@ -81,6 +82,9 @@ class Places:
                 f"another demo is running in {self.data}; end it, or choose another folder with --data"
             ) from None
         self.told.unlink(missing_ok=True)
+        for log in (self.data / "logs").glob("*.log"):
+            if log.stat().st_size > _LARGEST_LOG:
+                log.replace(log.with_suffix(".log.old"))
         return lock
 
     def clear(self, nodes: Iterable[str]) -> None:

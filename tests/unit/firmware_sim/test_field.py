@@ -318,6 +318,11 @@ def test_the_field_keeps_its_state_over_a_restart(
     assert start_field().litres("a") == litres
 
 
+def test_a_broken_state_file_does_not_keep_the_field_down(start_field: StartField, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"at": "yesterday"}')
+    assert start_field().moisture_pct("a") == pytest.approx(30)
+
+
 def test_a_wrong_field_file_is_refused_with_the_field_named(processes: Processes, tmp_path: Path) -> None:
     wrong = tmp_path / "field.toml"
     wrong.write_text(FIELD.format(socket="s", folder="f", speed=-1), encoding="utf-8")

@@ -135,6 +135,15 @@ def test_the_field_goes_on_from_the_ground_that_history_left(
     assert all(world.moisture_pct(zone, 0.15) < pct for zone, pct in before.items())  # nobody watered meanwhile
 
 
+def test_a_field_that_was_ahead_of_the_clock_keeps_its_ground(settings: FieldSettings, farm: Farm) -> None:
+    world = World(settings, NOW)
+    world.pass_time(timedelta(days=2), {}, {})
+    ahead = {zone.id: world.moisture_pct(zone.id, 0.15) for zone in farm.zones}
+    world.catch_up(NOW)
+    assert world.at == NOW
+    assert {zone.id: world.moisture_pct(zone.id, 0.15) for zone in farm.zones} == ahead
+
+
 def test_a_dose_until_moisture_ends_when_the_ground_is_wet_enough(settings: FieldSettings, farm: Farm) -> None:
     wet = Dose(until_moisture_pct=29, max_minutes=60)
     programs = tuple(
