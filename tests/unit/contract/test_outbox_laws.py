@@ -186,17 +186,19 @@ class RestoredHop(Hop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backup = self.inbox_db.serialize()
+        self.backup: list[tuple[object, ...]] = []
         self.backed_up: dict[Stream, list[tuple[int, int]]] = {}
 
     @rule()
     def back_up(self) -> None:
-        self.backup = self.inbox_db.serialize()
+        self.backup = self.inbox_db.execute("SELECT * FROM inbox").fetchall()
         self.backed_up = {stream: list(rows) for stream, rows in self.stored.items()}
 
     @rule()
     def restore(self) -> None:
-        self.inbox_db.deserialize(self.backup)
+        with transaction(self.inbox_db):
+            self.inbox_db.execute("DELETE FROM inbox")
+            self.inbox_db.executemany("INSERT INTO inbox VALUES (?, ?, ?, ?, ?)", self.backup)
         self.stored = defaultdict(list, {stream: list(rows) for stream, rows in self.backed_up.items()})
 
     def teardown(self) -> None:
