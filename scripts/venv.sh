@@ -41,6 +41,8 @@ fi
 
 say "Installing what requirements/$what.lock names into .venv ..."
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=
+# Without a home of ours pip has no cache, and would say so at length.
+[ -w "${HOME:-/nonexistent}" ] || export PIP_NO_CACHE_DIR=1
 rm -f .venv/lock.*
 .venv/bin/python -m pip install --quiet --require-hashes -r "$lock"
 # The build tools are in the lock, so nothing is fetched unpinned to build; the web bundle has its own make target.

@@ -25,6 +25,7 @@ bundle)
         printf '%s\n' "$sources" > .venv/web-bundle
         exit 0
     fi
+    [ -w "${HOME:-/nonexistent}" ] || export PIP_NO_CACHE_DIR=1
     npm_config_cache=$PWD/.venv/npm-cache NODE_USE_SYSTEM_CA=1 WEB_BUILD=force PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
         .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
     [ -e $web/dist/index.html ] || { say "The hook ended without a bundle in $web/dist."; exit 1; }
