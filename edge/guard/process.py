@@ -125,10 +125,13 @@ class Guard:
         except OSError as exc:
             self._drop(str(exc))
             return
-        if not more or len(self._buffer) > MAX_LINE:
-            self._drop("it closed the socket" if not more else "it sent an endless line")
+        if not more:
+            self._drop("it closed the socket")
             return
         *lines, self._buffer = (self._buffer + more).split(b"\n")
+        if max(map(len, (*lines, self._buffer))) > MAX_LINE:
+            self._drop("it sent an endless line")
+            return
         for line in lines:
             self._obey(line)
 
