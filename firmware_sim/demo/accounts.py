@@ -6,52 +6,10 @@ from dataclasses import asdict, dataclass
 
 from firmware_sim.demo.places import Places, write_json
 
-_WORDS = [
-    "bap",
-    "ben",
-    "bo",
-    "bup",
-    "cam",
-    "cau",
-    "chim",
-    "chuoi",
-    "co",
-    "da",
-    "dau",
-    "doi",
-    "dua",
-    "gio",
-    "gung",
-    "hoa",
-    "lua",
-    "mai",
-    "man",
-    "mat",
-    "may",
-    "mit",
-    "mua",
-    "nang",
-    "nep",
-    "nhan",
-    "nui",
-    "oi",
-    "ong",
-    "phin",
-    "que",
-    "rau",
-    "rung",
-    "sao",
-    "sen",
-    "suoi",
-    "suong",
-    "tam",
-    "tao",
-    "tra",
-    "tre",
-    "trang",
-    "vai",
-    "xoai",
-]
+_WORDS = (  # noqa: SIM905 - one word a line is worse
+    "bap ben bo bup cam cau chim chuoi co da dau doi dua gio gung hoa lua mai man mat may mit "
+    "mua nang nep nhan nui oi ong phin que rau rung sao sen suoi suong tam tao tra tre trang vai xoai"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
