@@ -164,7 +164,7 @@ class Link:
         loop = asyncio.get_running_loop()
         while True:
             accepted_at: float | None = None
-            connection = _Connection(self._settings, self._client_id, self._tls, self._will)
+            connection = _Connection(self._settings, self._client_id, self._tls, self._will, self._refuse)
             try:
                 await connection.open()
                 accepted_at = loop.time()
@@ -251,7 +251,9 @@ class Link:
     def _refuse(self, name: str, reason: str, payload: bytes) -> None:
         self.refused += 1
         self.refusals.append(Refused(name[:200], reason, payload[:2000]))
-        log.warning("message refused client_id=%s topic=%s: %s", self._client_id, name[:200], reason)
+        # A flood must not become a flood of log lines.
+        if self.refused <= 10 or self.refused % 1000 == 0:
+            log.warning("message refused client_id=%s topic=%s: %s", self._client_id, name[:200], reason)
 
     def _say_down(self, reason: str) -> None:
         if reason != self._down_for:
@@ -268,7 +270,9 @@ class _Connection:
         client_id: str,
         tls: ssl.SSLContext | None,
         will: tuple[str, bytes, int, bool] | None,
+        refuse: Callable[[str, str, bytes], None],
     ) -> None:
+        self._refuse = refuse
         self.accepted = False
         self.inbox: asyncio.Queue[paho.MQTTMessage] = asyncio.Queue(RECEIVE_MAXIMUM)
         self._settings = settings
@@ -461,8 +465,11 @@ class _Connection:
         try:
             self.inbox.put_nowait(message)
         except asyncio.QueueFull:
-            # MQTT 5 brokers keep to our receive maximum. From others it comes again after a new connection.
-            self._end(f"more than {RECEIVE_MAXIMUM} messages came before the first was handled")
+            if message.qos == 0:  # nothing of ours; a stranger's flood must not cost us the connection
+                self._refuse(message.topic, "it came at QoS 0 and too many are waiting", bytes(message.payload))
+            else:
+                # MQTT 5 brokers keep to our receive maximum. From others it comes again after a new connection.
+                self._end(f"more than {RECEIVE_MAXIMUM} messages came before the first was handled")
 
     def _got_puback(
         self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None

@@ -1,8 +1,10 @@
 """The link over a real mosquitto, which is killed, starved of rights and fed with rubbish."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt import publish as paho_publish
@@ -160,6 +162,17 @@ async def test_a_failure_is_said_once_and_its_end_once(mosquitto: Mosquitto, cap
     assert levels.count("INFO") == 2
 
 
+async def test_a_broker_that_hangs_is_noticed(mosquitto: Mosquitto) -> None:
+    async with linked(settings(mosquitto.port, keepalive_s=1), "board") as (board, ear):
+        mosquitto.process.signal(signal.SIGSTOP)
+        with pytest.raises(NotConnected):
+            await board.publish("mai", "east", Channel.STATUS, status(online=True))
+        assert not board.connected
+        mosquitto.process.signal(signal.SIGCONT)
+        await ear.next_connection()
+        await board.publish("mai", "east", Channel.STATUS, status(online=True))
+
+
 async def test_the_session_survives_a_restart_of_the_client(mosquitto: Mosquitto) -> None:
     async with linked(settings(mosquitto.port), "gateway") as (gateway, _):
         async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")]):
@@ -262,6 +275,34 @@ async def test_a_flood_of_rubbish_leaves_a_bounded_heap(mosquitto: Mosquitto) ->
         assert len(board.refusals) == 20
 
 
+async def test_a_strangers_flood_at_qos_0_does_not_cost_the_connection(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    busy, go = asyncio.Event(), asyncio.Event()
+
+    async def on_message(_: Incoming) -> None:
+        busy.set()
+        await go.wait()
+
+    name = topic("mai", "east", Channel.ACK)
+    async with linked(settings(mosquitto.port), "board", [down_filter("mai", "east")], on_message=on_message) as (
+        board,
+        ear,
+    ):
+        await say(mosquitto, name, encode(Channel.ACK, ack(1)))
+        await busy.wait()
+        flood: list[Any] = [{"topic": name, "payload": b"{}", "qos": 0} for _ in range(3000)]
+        # The broker's answers to the last of the flood, and then to us, stand behind the flood itself.
+        flood.append({"topic": topic("mai", "west", Channel.ACK), "payload": b"{}", "qos": 1})
+        await asyncio.to_thread(paho_publish.multiple, flood, hostname="127.0.0.1", port=mosquitto.port)
+        await board.publish("mai", "east", Channel.STATUS, status(online=True))
+        assert board.refused > 2000
+        go.set()
+        assert board.connected
+        assert ear.connections == 1
+        assert len(caplog.records) < 30
+
+
 async def test_a_message_above_what_the_broker_takes_is_too_large_and_the_link_stays(
     start_mosquitto: Callable[..., Mosquitto],
 ) -> None:
@@ -322,7 +363,7 @@ async def test_wrong_credentials_are_tried_again_until_they_are_right(
         assert not link.connected
         making = await asyncio.create_subprocess_exec("mosquitto_passwd", "-b", str(passwords), "board", "tưới nước")
         assert await making.wait() == 0
-        broker.process.signal(1)  # SIGHUP: read the passwords again
+        broker.process.signal(signal.SIGHUP)  # read the passwords again
         secret.write_text("tưới nước\n")
         await ear.next_connection()
         assert link.connected
