@@ -99,8 +99,8 @@ class Link:
 
     Messages are handled one by one in order of arrival, and acknowledged to the broker after `on_message` returned.
     When it raises, the connection is made anew so that the message comes again, three times at most. `on_connect` is
-    called at every connection, once the subscriptions stand; it must be idempotent. Raises ConfigError when the
-    certificates cannot be read.
+    called at every connection, once the subscriptions stand; it must be idempotent, and messages can come before it
+    has returned. Raises ConfigError when the certificates cannot be read.
     """
 
     def __init__(
