@@ -1,4 +1,4 @@
-"""`make bench`: runs the whole house on this machine and prints each number beside its target and the machine's limit."""
+"""`make bench`: runs the whole house here and prints each number beside its target and the machine's limit."""
 
 import sys
 import tempfile

@@ -1,10 +1,13 @@
 """What this machine can do at best, measured in the same run: the denominator of every number that we print."""
 
 import os
+import socket
 import sqlite3
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -18,13 +21,10 @@ def percentile(values: list[float], share: float) -> float:
 
 def mqtt_round_trip_ms(port: int, count: int = 300) -> list[float]:
     """Round trips of a bare QoS 1 publish to ourselves through the broker on loopback, Nagle off, in ms."""
-    import socket
-    import threading
-
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="bench-round-trip", protocol=paho.MQTTv5)
     came = threading.Event()
     ready = threading.Event()
-    client.on_socket_open = lambda c, u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.on_socket_open = _no_delay
     client.on_message = lambda c, u, message: came.set()
     client.on_subscribe = lambda c, u, mid, codes, properties: ready.set()
     client.on_connect = lambda c, u, flags, code, properties: c.subscribe("bench/round-trip", 1)
@@ -43,6 +43,10 @@ def mqtt_round_trip_ms(port: int, count: int = 300) -> list[float]:
     client.disconnect()
     client.loop_stop()
     return taken
+
+
+def _no_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def sqlite_rows_per_s(rows: int = 300_000) -> float:

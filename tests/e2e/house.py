@@ -57,7 +57,7 @@ class House:
         """So many zones whose flows the sources can give at the same time."""
         snapshot = self._phones[-1].snapshot()
         left = {source["id"]: float(source["capacity_l_min"]) for source in snapshot["sources"].values()}
-        found = []
+        found: list[str] = []
         for zone in sorted(snapshot["zones"].values(), key=lambda zone: float(zone["flow_l_min"])):
             if zone["flow_l_min"] <= left[zone["source_id"]] and len(found) < count:
                 left[zone["source_id"]] -= zone["flow_l_min"]
