@@ -1,13 +1,17 @@
 """The house itself: what is there is documented, what is documented is there, and every example works."""
 
 import configparser
+import contextlib
+import io
 import re
 import shutil
 import subprocess
 import tomllib
+import typing
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import tuoi
 
@@ -48,9 +52,98 @@ def test_every_make_command_is_in_the_readme(command: str) -> None:
     assert re.search(rf"^{command}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def options_of(*command: str) -> set[str]:
+    """The options that a command says it has."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), pytest.raises(SystemExit) as ended:
+        tuoi.main([*command, "--help"])
+    assert ended.value.code in (0, None)
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", told.getvalue())) - {"--help"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "edge guard", "edge agent", "gateway", "server", "server load-farm", "server add-account", "field"],
+)
+def test_every_command_teaches_and_its_options_are_in_operations(command: str) -> None:
+    options = options_of(*command.split())
+    assert options, f"{command} --help names no option"
+    missing = {option for option in options if not re.search(rf"{option}(?![\w-])", OPERATIONS)}
+    assert not missing, f"docs/operations.md does not tell of {missing} of tuoi {command}"
+
+
+# --- routes ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_route_of_the_api_is_in_its_page(tmp_path: Path) -> None:
+    page = re.sub(r"\{[a-z_]+\}", "{}", DOCS["docs/api.md"])
+    missing = []
+    for path in routes_of(tmp_path):
+        known = re.sub(r"\{[a-z_]+\}", "{}", path)
+        if known.removeprefix("/api/v1") not in page:
+            missing.append(path)
+    assert not missing, f"docs/api.md does not tell of {missing}"
+
+
+def routes_of(folder: Path) -> list[str]:
+    """The paths that a server started with its example configuration offers."""
+    from server.app import bootstrap
+    from server.settings import load_settings
+
+    copy = folder / "server.toml"
+    copy.write_text((ROOT / "configs/server.toml").read_text())
+    (folder / "data").mkdir()
+    app = bootstrap(load_settings(copy))
+    try:
+        return sorted(app.site.openapi()["paths"])
+    finally:
+        app.close()
+
+
 # --- configs --------------------------------------------------------------------------------------------------------
 
 UNITS = sorted((ROOT / "configs").glob("*.service"))
+
+
+def examples() -> dict[str, tuple[type[BaseModel], BaseModel]]:
+    """Each example of a process's configuration: its model, and what the process itself makes of the file."""
+    from contract.settings import load_toml
+    from edge.config import BoardSettings, load_board
+    from firmware_sim.settings import FieldSettings
+    from gateway.settings import Settings as GatewaySettings
+    from server.settings import ServerSettings, load_settings
+
+    configs = ROOT / "configs"
+    return {
+        "board.toml": (BoardSettings, load_board(configs / "board.toml")),
+        "gateway.toml": (GatewaySettings, load_toml(configs / "gateway.toml", GatewaySettings)),
+        "server.toml": (ServerSettings, load_settings(configs / "server.toml")),
+        "field.toml": (FieldSettings, load_toml(configs / "field.toml", FieldSettings)),
+    }
+
+
+def fields_of(model: object) -> set[str]:
+    """The names of a model's fields, and of those of the models in it."""
+    names: set[str] = set()
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        for name, field in model.model_fields.items():
+            names |= {name} | fields_of(field.annotation)
+    for part in typing.get_args(model):
+        names |= fields_of(part)
+    return names
+
+
+def test_every_process_takes_its_example_and_every_setting_is_told_of() -> None:
+    for name, (model, loaded) in examples().items():
+        assert isinstance(loaded, model)
+        told = text_of(ROOT / "configs" / name) + OPERATIONS
+        missing = {field for field in fields_of(model) if not re.search(rf"\b{field}\b", told)}
+        assert not missing, f"neither configs/{name} nor docs/operations.md tells of {missing}"
+
+
+def test_the_examples_agree_on_who_is_who() -> None:
+    loaded = {name: each for name, (_, each) in examples().items()}
+    assert getattr(loaded["board.toml"], "farm_id") == getattr(loaded["gateway.toml"], "farm_id")  # noqa: B009
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -123,6 +216,7 @@ def test_every_part_of_the_house_is_in_its_picture(package: str) -> None:
 LONG: dict[str, str] = {
     "contract/link.py": "one connection: its callbacks share one state, and split, the order of events would be lost",
     "contract/messages.py": "the whole vocabulary of the wire, to be read in one piece; it holds no behaviour",
+    "edge/app.py": "the composition root of a board: everything that its tasks share, in one place",
     "irrigation/model.py": "the vocabulary of watering, to be read in one piece",
 }
 """Modules above 400 lines, and why each of them is still one noun."""
