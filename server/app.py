@@ -28,7 +28,6 @@ from server.ledger.database import Ledger
 from server.live import Live
 from server.metrics import Metrics
 from server.planning import Planning
-from server.series.influx import InfluxSeries
 from server.series.port import Series
 from server.series.sqlite import SqliteSeries
 from server.services import Services
@@ -203,4 +202,6 @@ def open_series(settings: ServerSettings, now: Callable[[], datetime]) -> Series
     chosen = settings.series
     if isinstance(chosen, SqliteSeriesSettings):
         return SqliteSeries(chosen.path, now, raw_days=chosen.raw_days, minute_days=chosen.minute_days)
+    from server.series.influx import InfluxSeries  # its client is half of the server's start-up
+
     return InfluxSeries(chosen, read_secret(chosen.token_file, "series.token_file"))

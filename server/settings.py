@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from contract.errors import ConfigError
 from contract.link import LinkSettings
 from contract.settings import load_toml
-from server.series.influx import InfluxSettings
 
 EXAMPLE_SECRET = "change-me"  # noqa: S105 - this is the one that is refused
 
@@ -45,6 +44,18 @@ class SqliteSeriesSettings(_Section):
     path: Path = Path("series.db")
     raw_days: Annotated[float, Field(gt=0, le=36_500)] = 90
     minute_days: Annotated[float, Field(gt=0, le=36_500)] = 730
+
+
+class InfluxSettings(_Section):
+    """Readings in InfluxDB, by way of a queue of our own."""
+
+    kind: Literal["influx"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    org: str = "tuoi"
+    bucket: str = "tuoi"
+    """The database of the same name in 1.8."""
+    token_file: Path
+    queue: Path = Path("series-queue.db")
 
 
 class ServerSettings(_Section):

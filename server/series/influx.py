@@ -12,8 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import urllib3
 from influxdb_client.client.exceptions import InfluxDBError
@@ -21,13 +20,13 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
-from pydantic import BaseModel, ConfigDict, Field
 
 from contract.messages import Batch, Reading
 from server.errors import Unavailable
 from server.series.catalog import QUALITIES
 from server.series.port import SUMMED, Accepted, Latest, Point, Sensor, Span, step_for
 from server.series.queue import Queue, Waiting
+from server.settings import InfluxSettings
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +36,6 @@ _LONGEST_WAIT_S = 30.0
 _TIMEOUT_S = 10
 _BAD = 2  # its place in QUALITIES
 _POINTS_FAULT = frozenset({400, 422})  # what a retry of the same point cannot mend
-
-
-class InfluxSettings(BaseModel):
-    """Where InfluxDB is, and the file of our queue."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["influx"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    org: str = "tuoi"
-    bucket: str = "tuoi"
-    """The database of the same name in 1.8."""
-    token_file: Path
-    queue: Path = Path("series-queue.db")
 
 
 class _NotTaken(Exception):

@@ -9,8 +9,9 @@ import pytest
 
 from contract.messages import UNIT, Batch, Lane, Quantity, Reading
 from server.errors import Unavailable
-from server.series.influx import InfluxSeries, InfluxSettings
+from server.series.influx import InfluxSeries
 from server.series.port import Sensor
+from server.settings import InfluxSettings
 from tests.fixtures.influx import Influx
 
 pytestmark = pytest.mark.real

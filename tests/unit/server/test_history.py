@@ -23,8 +23,10 @@ def ran(seq: int, zone_id: str, hours: float, litres: float | None, minutes: flo
 
 async def test_a_zones_chart_is_of_its_own_probes(coop: Coop) -> None:
     await coop.readings(
-        reading(1, 20, NOW), reading(2, 24, NOW + timedelta(seconds=5), sensor="soil-2"), reading(3, 50, NOW, sensor="soil-3")
-    )  # fmt: skip
+        reading(1, 20, NOW),
+        reading(2, 24, NOW + timedelta(seconds=5), sensor="soil-2"),
+        reading(3, 50, NOW, sensor="soil-3"),
+    )
     async with coop.client("mai") as mai:
         got = (await mai.get(f"/zones/dau-tay/series?{SPAN}")).json()
         assert (got["quantity"], got["unit"]) == ("soil_moisture", "%")
@@ -43,8 +45,9 @@ async def test_the_usual_span_is_the_last_day(coop: Coop) -> None:
 
 async def test_a_valves_meter_is_found_by_its_channel(coop: Coop) -> None:
     await coop.readings(
-        reading(1, 48, NOW, sensor="v1", quantity=Quantity.FLOW), reading(2, 20, NOW, sensor="meter-v2", quantity=Quantity.FLOW)
-    )  # fmt: skip
+        reading(1, 48, NOW, sensor="v1", quantity=Quantity.FLOW),
+        reading(2, 20, NOW, sensor="meter-v2", quantity=Quantity.FLOW),
+    )
     async with coop.client("mai") as mai:
         for zone_id, flow in (("dau-tay", 48), ("rau-cai-meo", 20)):
             got = (await mai.get(f"/zones/{zone_id}/series?quantity=flow&{SPAN}")).json()

@@ -99,7 +99,7 @@ async def test_an_order_is_refused_when_the_gateway_is_away_and_nothing_is_kept(
 async def test_an_order_that_could_not_be_sent_is_expired_at_once(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:
-        real, coop.link.publish = coop.link.publish, _breaks  # type: ignore[method-assign, assignment]
+        real, coop.link.publish = coop.link.publish, _breaks  # type: ignore[method-assign]
         answer = await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 20}}, headers=KEY)
         assert answer.status_code == 503
         (run,) = (await mai.get("/farms/mai/snapshot")).json()["runs"].values()
