@@ -69,7 +69,9 @@ class Agent:
         self.clock = Clock(self.store.fact("last_time", datetime))
         self.outbox = Outbox(db, boot_id=self.boot_id, max_readings=settings.max_readings)
         self.instruments = Instruments(settings, hardware, self.store.fact("litres", dict[str, float]) or {})
-        self.guard = GuardClient(settings.guard_socket, on_news=self._guard_news, on_lost=self._guard_lost)
+        self.guard = GuardClient(
+            settings.guard_socket, on_news=self._guard_news, on_lost=self._guard_lost, on_up=self._guard_up
+        )
         self.waterings = Waterings(
             settings,
             store=self.store,
@@ -241,6 +243,10 @@ class Agent:
 
     async def _guard_news(self, news: Any) -> None:
         await self.waterings.guard_news(news)
+
+    def _guard_up(self) -> None:
+        self._state_changed.set()
+        self.plan.look()  # what was due while there was no guard is tried again
 
     async def _guard_lost(self) -> None:
         await self.waterings.guard_lost()

@@ -38,7 +38,12 @@ class GuardClient:
     """Keeps the connection to the guard. `leases` are renewed twice a second while they are in it."""
 
     def __init__(
-        self, path: Path, *, on_news: Callable[[GuardNews], Awaitable[None]], on_lost: Callable[[], Awaitable[None]]
+        self,
+        path: Path,
+        *,
+        on_news: Callable[[GuardNews], Awaitable[None]],
+        on_lost: Callable[[], Awaitable[None]],
+        on_up: Callable[[], None],
     ) -> None:
         self.leases: set[str] = set()
         self.failed: frozenset[str] = frozenset()
@@ -46,6 +51,7 @@ class GuardClient:
         self._path = path
         self._on_news = on_news
         self._on_lost = on_lost
+        self._on_up = on_up
         self._writer: asyncio.StreamWriter | None = None
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._turn = asyncio.Lock()
@@ -131,6 +137,7 @@ class GuardClient:
         self._writer = writer
         log.info("guard up path=%s%s", self._path, "" if self._was_up else " again")
         self._was_up = True
+        self._on_up()
         renewing = asyncio.create_task(self._renew(writer), name="renew leases")
         try:
             while line := await reader.readline():
