@@ -72,6 +72,7 @@ class Plan:
                 self._due.clear()
         finally:
             self._scheduler.shutdown(wait=False)
+            self._jobs.clear()  # they end with it; another life of this task lays them out anew
 
     async def _look(self) -> None:
         if not self._clock.trusted():
@@ -109,7 +110,7 @@ class Plan:
             due=entry.due,
             result=Result.SKIPPED,
             rule=Rule.MISSED,
-            params={"late_min": round(late_min)},
+            params={"late_min": float(round(late_min))},
         )
         with self._store.transaction():
             self._store.set_done(entry.id, now)
