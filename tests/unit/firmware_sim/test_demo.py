@@ -113,7 +113,7 @@ async def test_a_child_that_does_not_listen_is_ended_all_the_same(tmp_path: Path
     child = Child("deaf", [sys.executable, "-c", deaf], log)
     await child.start()
     async with asyncio.timeout(10):
-        while "deaf" not in child.last_words():  # noqa: ASYNC110 - a log file tells nobody that it has grown
+        while "deaf" not in child.last_words():  # a log file tells nobody that it has grown
             await asyncio.sleep(0.02)
     child.watch(lambda _child, _how: None, lambda _child: None)
     await child.end(limit_s=0.2)
