@@ -251,8 +251,10 @@ class Watering:
                 history.remember(tx, account.name, key, request, [run.id for run in asked], now, now - KEY_LIFE)
         for run in asked:
             view.put_run(run)
+        sending = [asyncio.ensure_future(self._send_order(view, run)) for run in asked]
+        await asyncio.sleep(0)  # the orders are on their way before anybody is told of them
         self._live.tell(farm.id)
-        return [await self._send_order(view, run) for run in asked]
+        return list(await asyncio.gather(*sending))
 
     async def _send_order(self, view: FarmView, run: RunRecord) -> RunRecord:
         assert run.command_id is not None  # noqa: S101

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, create_engine, event, insert, make_url, text
+from sqlalchemy import Connection, Insert, Table, create_engine, event, insert, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -80,16 +81,20 @@ def _immediate(connection: Connection) -> None:
 
 def upsert(tx: Connection, table: Table, values: dict[str, Any], *, keep: bool = False) -> None:
     """Insert a row, or replace the one with its primary key; with `keep`, the one that is there stays."""
-    keys = [column.name for column in table.primary_key]
-    changed = {name: value for name, value in values.items() if name not in keys}
-    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = make(table).values(values)
-    if keep or not changed:
-        tx.execute(statement.on_conflict_do_nothing(index_elements=keys))
-    else:
-        tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+    tx.execute(_upsert(table, tx.dialect.name, tuple(values), keep), values)
 
 
 def add(tx: Connection, table: Table, values: dict[str, Any]) -> None:
     """Insert a row."""
-    tx.execute(insert(table).values(values))
+    tx.execute(insert(table), values)
+
+
+@cache
+def _upsert(table: Table, dialect: str, names: tuple[str, ...], keep: bool) -> Insert:
+    # Built once: building a statement costs more than running it, and every tap and every report has some.
+    keys = [column.name for column in table.primary_key]
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    if keep or not changed:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
