@@ -10,6 +10,7 @@ from pathlib import Path
 import segno
 
 from contract.errors import ConfigError
+from firmware_sim.demo.files import ORDER_LIFE_S
 from firmware_sim.demo.house import HISTORY_DAYS, Demo, Options
 from firmware_sim.errors import DemoError, NotReady
 
@@ -40,12 +41,17 @@ def _options(argv: list[str]) -> Options:
     parser.add_argument("--data", type=Path, default=Path("demo-data"), metavar="DIR", help="what it keeps (demo-data)")
     parser.add_argument("--no-history", action="store_true", help="begin with a farm that has no past")
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of soil and weather per second (1)")
+    parser.add_argument(
+        "--order-life", type=float, default=ORDER_LIFE_S, metavar="S", help="an unanswered order is void after S s (90)"
+    )
     parser.add_argument("--embedded-broker", action="store_true", help="do not use mosquitto even if it is there")
     asked = parser.parse_args(argv)
     if not 0 <= asked.port <= 65_535:
         parser.error(f"--port must be between 0 and 65535, not {asked.port}")
     if not 0.01 <= asked.speed <= 100_000:
         parser.error(f"--speed must be between 0.01 and 100000, not {asked.speed:g}")
+    if not 5 <= asked.order_life <= 300:
+        parser.error(f"--order-life must be between 5 and 300 s, not {asked.order_life:g}")
     return Options(
         data=asked.data,
         host=asked.host,
@@ -53,6 +59,7 @@ def _options(argv: list[str]) -> Options:
         days=0 if asked.no_history else HISTORY_DAYS,
         speed=asked.speed,
         embedded=asked.embedded_broker,
+        order_life_s=asked.order_life,
     )
 
 

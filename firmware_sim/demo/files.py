@@ -23,6 +23,9 @@ from server.farms import FarmFile
 
 EXAMPLES = Path(__file__).parents[2] / "configs"
 
+ORDER_LIFE_S = 90.0
+"""An order to water that no board has answered by then is void everywhere."""
+
 
 def farm_file() -> Path:
     """The farm that the demo shows."""
@@ -56,7 +59,15 @@ def read_farm(path: Path, since: datetime) -> Farm:
     )
 
 
-def write_all(places: Places, farm: Farm, *, speed: float, http: tuple[str, int], mqtt: dict[str, Any]) -> None:
+def write_all(
+    places: Places,
+    farm: Farm,
+    *,
+    speed: float,
+    http: tuple[str, int],
+    mqtt: dict[str, Any],
+    order_life_s: float = ORDER_LIFE_S,
+) -> None:
     """Write the files of field, boards, gateway and server."""
     settings = field_settings(farm, socket=places.field_socket, state=places.field_state, speed=speed)
     write_toml(places.config("field"), settings.model_dump(mode="json", exclude_none=True))
@@ -71,6 +82,7 @@ def write_all(places: Places, farm: Farm, *, speed: float, http: tuple[str, int]
     write_toml(
         places.config("server"),
         {
+            "order_life_s": order_life_s,
             "http": {"host": host, "port": port},
             "broker": mqtt,
             "ledger": {"url": f"sqlite:///{places.server / 'ledger.db'}"},

@@ -16,7 +16,7 @@ from typing import IO, Any
 from firmware_sim.demo import broker
 from firmware_sim.demo.accounts import Person, people
 from firmware_sim.demo.children import Child, end_with_parent
-from firmware_sim.demo.files import farm_file, read_farm, write_all
+from firmware_sim.demo.files import ORDER_LIFE_S, farm_file, read_farm, write_all
 from firmware_sim.demo.places import Places, write_json
 from firmware_sim.demo.ready import Visitor, answers, boards_ready
 from firmware_sim.errors import DemoError, FieldError, NotReady
@@ -37,6 +37,7 @@ class Options:
     days: int = HISTORY_DAYS
     speed: float = 1.0
     embedded: bool = False
+    order_life_s: float = ORDER_LIFE_S
 
 
 class Demo:
@@ -91,7 +92,14 @@ class Demo:
             places.clear(zone.node_id for zone in self._farm.zones)
         self.people = people(places)
         mqtt = broker.link(mqtt_port, mosquitto)
-        write_all(places, self._farm, speed=options.speed, http=(options.host, port), mqtt=mqtt)
+        write_all(
+            places,
+            self._farm,
+            speed=options.speed,
+            http=(options.host, port),
+            mqtt=mqtt,
+            order_life_s=options.order_life_s,
+        )
         await self._run("broker", broker.command(places, mqtt_port, mosquitto))
         why = "as you asked" if options.embedded else "because mosquitto is not installed"
         what = "mosquitto" if mosquitto else f"a small one in Python (MQTT 3.1.1), {why}"

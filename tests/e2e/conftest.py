@@ -14,7 +14,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """`tuoi demo --no-history` in processes of its own; soil passes 60 times faster so that a short watering shows."""
     processes = Processes()
     try:
-        house = House(processes, tmp_path_factory.mktemp("house") / "data", "--no-history", "--speed", "60")
+        house = House(
+            processes, tmp_path_factory.mktemp("house") / "data", "--no-history", "--speed", "60", "--order-life", "8"
+        )
         yield house
         assert house.end() == 0
     finally:

@@ -1,5 +1,8 @@
 """One tap waters: API → broker → gateway → broker → agent → guard → simulated pin → wet soil, litres → done."""
 
+import os
+import signal
+
 import pytest
 
 from tests.e2e.house import House
@@ -117,3 +120,25 @@ def test_a_dry_source_stays_open_without_flow_and_says_no_water(house: House, ph
         house.field.fault("source-dry", source_id, on=False)
     assert "watering" not in phone.states(run["id"])
     assert ended["litres"] == pytest.approx(0, abs=0.2)
+
+
+def test_an_order_to_a_board_that_is_away_expires_and_nothing_opens_later(house: House, phone: Phone) -> None:
+    name = f"{house.node_of(ZONE)}-agent"
+    pid, frozen_ns = house.kill(name, signal.SIGSTOP)  # connected for its broker, and deaf
+    try:
+        run = phone.water(ZONE, minutes=1).raise_for_status().json()
+        expired = phone.wait_state(run["id"], "expired", timeout_s=40)
+        assert expired["reason"]["code"] == "board-away"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    done = phone.water(ZONE, minutes=0.05).raise_for_status().json()  # taken after what waited for the board
+    phone.wait_state(done["id"], "done")
+    valve = house.field.zone_valve(ZONE)
+    ups = [
+        change
+        for change in house.field.history()
+        if (change["node"], change["gpio"], change["level"]) == (valve.node, valve.gpio, 1)
+        and change["since_ns"] > frozen_ns
+    ]
+    assert len(ups) == 1
+    assert phone.run(run["id"])["state"] == "expired"
