@@ -317,3 +317,31 @@ async def test_what_was_measured_is_delivered_once_and_leaves_the_outbox(bench: 
                 await asyncio.sleep(0.01)  # the acknowledgement is on its way
         times = [one.at for one in gateway.readings if one.sensor == "soil-1"]
         assert len(set(times)) == len(times)
+
+
+async def test_a_due_watering_above_the_board_s_cap_is_refused_once_with_its_reason(bench: Bench) -> None:
+    bench.start_guard()
+    async with bench.listening() as gateway, bench.agent() as agent:
+        await gateway.say(Channel.TIMETABLE, timetable(entry(datetime.now(UTC), max_s=61)))
+        refused = await gateway.reached("run-e1", _S.REFUSED)
+        assert refused.reason is not None
+        assert refused.reason.code == "above-cap"
+        agent.plan.look()
+        await gateway.answered(await gateway.close("run-of-nobody"))
+        assert gateway.states_of("run-e1") == [_S.REFUSED]
+
+
+async def test_a_due_watering_waits_for_a_guard_and_runs_when_it_is_back(bench: Bench) -> None:
+    async with bench.listening() as gateway, bench.agent():
+        await gateway.say(Channel.TIMETABLE, timetable(entry(datetime.now(UTC))))
+        await gateway.until(lambda: bool(gateway.states) and gateway.states[-1].timetable_version == 1)
+        assert gateway.runs("run-e1") == []
+        bench.start_guard()
+        await gateway.reached("run-e1", _S.DONE)
+
+
+async def test_when_the_timetable_has_run_out_the_board_says_that_it_waters_by_the_base_plan(bench: Bench) -> None:
+    bench.start_guard()
+    async with bench.listening() as gateway, bench.agent():
+        await gateway.say(Channel.TIMETABLE, timetable(valid=timedelta(seconds=-1)))
+        await gateway.until(lambda: bool(gateway.states) and gateway.states[-1].plan is PlanSource.BASE)
