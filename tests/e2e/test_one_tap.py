@@ -72,8 +72,8 @@ def test_a_dose_in_litres_ends_by_the_meter(house: House, phone: Phone) -> None:
     run = phone.water(ZONE, litres=4).raise_for_status().json()
     done = phone.wait_state(run["id"], "done")
     poured_l = house.field.litres(ZONE) - before_l
-    assert done["litres"] == pytest.approx(poured_l, abs=0.5)
-    assert 4 <= poured_l < 8  # a valve and a meter need a moment to close
+    assert done["litres"] == pytest.approx(poured_l, abs=1)  # what runs out after the end is not waited for
+    assert 3.8 <= poured_l < 8  # the meter tells whole pulses; a valve and a meter need a moment to close
 
 
 def test_the_same_key_is_one_run_and_one_opening(house: House, phone: Phone) -> None:
