@@ -7,7 +7,7 @@ from gpiozero.exc import GPIOZeroError
 
 from edge.hardware.errors import LineFault, UnknownFactory
 
-GROUPS = ("gpiozero_pin_factories", "gpiozero_pin_factory")  # gpiozero's own since 2.0, and the one before
+GROUP = "gpiozero_pin_factories"  # where gpiozero and others register their factories
 
 
 def load_factory(name: str) -> Any:
@@ -15,7 +15,7 @@ def load_factory(name: str) -> Any:
 
     gpiozero's own choice falls from one library to another with a mere warning; a valve needs better.
     """
-    found = {point.name: point for group in GROUPS for point in entry_points(group=group)}
+    found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         raise UnknownFactory(f"gpio.factory: no factory {name!r}; there is {', '.join(sorted(found))}")
     try:

@@ -289,7 +289,7 @@ def test_an_unknown_board_and_an_absent_field_are_said_plainly(
 def test_the_factory_is_found_by_its_name() -> None:
     from importlib.metadata import entry_points
 
-    (entry,) = entry_points(group="gpiozero_pin_factory", name="sim")
+    (entry,) = entry_points(group="gpiozero_pin_factories", name="sim")
     assert entry.load() is SimFactory
 
 
