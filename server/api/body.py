@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -111,11 +112,15 @@ async def read(request: Request) -> bytes:
     known = request.scope.get("tuoi.body")
     if isinstance(known, bytes):
         return known
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced) > MAX_BODY:
+        raise Refused("too-large", max_kb=float(MAX_BODY // 1024))
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            raise Refused("too-large", max_kb=float(MAX_BODY // 1024))
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            raw += chunk
+            if len(raw) > MAX_BODY:
+                raise Refused("too-large", max_kb=float(MAX_BODY // 1024))
     request.scope["tuoi.body"] = bytes(raw)
     return bytes(raw)
 

@@ -1,6 +1,7 @@
 """Who may come in where: the session, and the farm, zone, run, program or alert that a path names.
 
-What belongs to a farm that a person does not see does not exist for them: 404, on every route.
+What belongs to a farm that a person does not see does not exist for them: 404, on every route. All of these are
+coroutines although they await nothing: FastAPI would run plain functions in threads, and a tap would pay for each.
 """
 
 import re
@@ -23,7 +24,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """What the process is made of."""
     made: Services = request.app.state.services
     return made
@@ -32,13 +33,13 @@ def services(request: Request) -> Services:
 Made = Annotated[Services, Depends(services)]
 
 
-def changes_with_header(request: Request) -> None:
+async def changes_with_header(request: Request) -> None:
     """A request that changes something carries a header that a foreign site cannot set."""
     if request.method not in _READS and request.headers.get("x-tuoi") != "1":
         raise Refused("header-missing", field="X-Tuoi")
 
 
-def account(request: Request, made: Made) -> Account:
+async def account(request: Request, made: Made) -> Account:
     """Whoever is signed in."""
     return made.doorkeeper.who(request.cookies.get(COOKIE))
 
@@ -46,7 +47,7 @@ def account(request: Request, made: Made) -> Account:
 SignedIn = Annotated[Account, Depends(account)]
 
 
-def farm(farm_id: str, who: SignedIn, made: Made) -> FarmView:
+async def farm(farm_id: str, who: SignedIn, made: Made) -> FarmView:
     """A farm that the person sees."""
     return _seen(made, who, farm_id)
 
@@ -59,7 +60,7 @@ class InFarm(Generic[T]):
     thing: T
 
 
-def zone(zone_id: str, who: SignedIn, made: Made) -> InFarm[Zone]:
+async def zone(zone_id: str, who: SignedIn, made: Made) -> InFarm[Zone]:
     """A zone of a farm that the person sees."""
     for view in made.live.views():
         if who.sees(view.farm.id):
@@ -69,7 +70,7 @@ def zone(zone_id: str, who: SignedIn, made: Made) -> InFarm[Zone]:
     raise Refused("not-found")
 
 
-def program(program_id: str, who: SignedIn, made: Made) -> InFarm[ProgramRecord]:
+async def program(program_id: str, who: SignedIn, made: Made) -> InFarm[ProgramRecord]:
     """A program of a farm that the person sees."""
     for view in made.live.views():
         if who.sees(view.farm.id):
@@ -79,7 +80,7 @@ def program(program_id: str, who: SignedIn, made: Made) -> InFarm[ProgramRecord]
     raise Refused("not-found")
 
 
-def run(run_id: str, who: SignedIn, made: Made) -> InFarm[RunRecord]:
+async def run(run_id: str, who: SignedIn, made: Made) -> InFarm[RunRecord]:
     """A run of a farm that the person sees."""
     with made.ledger.read() as connection:
         found = history.run(connection, run_id)
@@ -88,7 +89,7 @@ def run(run_id: str, who: SignedIn, made: Made) -> InFarm[RunRecord]:
     return InFarm(_seen(made, who, found.farm_id), found)
 
 
-def alert(alert_id: str, who: SignedIn, made: Made) -> InFarm[AlertRecord]:
+async def alert(alert_id: str, who: SignedIn, made: Made) -> InFarm[AlertRecord]:
     """An alert of a farm that the person sees."""
     with made.ledger.read() as connection:
         found = history.alert(connection, alert_id)
@@ -97,14 +98,14 @@ def alert(alert_id: str, who: SignedIn, made: Made) -> InFarm[AlertRecord]:
     return InFarm(_seen(made, who, found.farm_id), found)
 
 
-def key_if_any(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
+async def key_if_any(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
     """The name that the sender gave this order, so that it acts once."""
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         raise Refused("key-missing", field="Idempotency-Key")
     return idempotency_key
 
 
-def key(given: Annotated[str | None, Depends(key_if_any)]) -> str:
+async def key(given: Annotated[str | None, Depends(key_if_any)]) -> str:
     """The same where an order must have one."""
     if given is None:
         raise Refused("key-missing", field="Idempotency-Key")
