@@ -106,7 +106,7 @@ class Waterings:
                     self._store.set_done(order.entry_id, self._clock.now())
                 self._report(watering, RunState.OPENING)
             self._open[order.channel] = watering
-            self._changed()
+            # Told with what the guard answers, in a moment: two batches would keep the hops busy when "open" comes.
             await self._open_valve(watering)
         return None
 
