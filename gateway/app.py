@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 JOURNAL = "journal.sqlite3"
 READING_BYTES, PAGE_BYTES = 400, 4096  # on disk, with room to spare: the count of readings is to be the limit, not this
 TICK_S = 30.0
+WITH_THE_ANSWER_S = 0.02
 REPLAN_S = 0.3
 """Planning waits this long after a change: the valve's own messages go first, and several changes are one plan."""
 CONFIG_FAULT = "config-refused"
@@ -288,7 +289,7 @@ class Gateway:
                 await self._tell(replies)
             case Reply():
                 replies = self.orders.answered(node_id, message, self.dispatcher.minted(message.command_id), now)
-                self.sender.wake()
+                self._send_soon()
                 self.dispatcher.wake()
                 self._look_soon(replan=bool(replies))
                 await self._tell(replies)
@@ -299,6 +300,13 @@ class Gateway:
         """Plan anew when a board has taken its part, for its waterings moved, or holds more than was ever given."""
         if self.plan.confirm(node_id) or self.plan.overtaken():
             self._look_soon(replan=True)
+
+    def _send_soon(self) -> None:
+        """Have the sender look in a moment: the board's own news is a few ms away and takes the rest along.
+
+        Two or three batches in its place would keep the server busy just when "open" comes.
+        """
+        asyncio.get_running_loop().call_later(WITH_THE_ANSWER_S, self.sender.wake)
 
     async def _batch(self, node_id: str, batch: Batch, now: datetime) -> None:
         taken = self.reports.take(node_id, batch, now)
@@ -317,7 +325,7 @@ class Gateway:
             case Open() | Close() | CloseAll() | Pulse() | Restart():
                 reply = self.orders.handle(incoming.message, self.clock.now(), retained=incoming.retained)
                 self.dispatcher.wake()
-                self.sender.wake()
+                self._send_soon()
                 self._look_soon(replan=isinstance(incoming.message, Open))
                 await asyncio.sleep(0)  # the dispatcher's turn: the valve's order goes before our answer
                 await self._tell([reply])
