@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 lock() {
     out=requirements/$1.lock
     shift
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    # With extras: older pips (Debian's 23.0) look for an extra of a pinned package anew, and hit the newest release.
+    uv pip compile --quiet --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
         --no-emit-index-url --no-emit-find-links pyproject.toml requirements/build.in --output-file "$out" "$@"
     if grep -n '://' "$out"; then echo "$out holds an address" >&2; exit 1; fi
 }
