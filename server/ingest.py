@@ -3,7 +3,7 @@
 import logging
 import secrets
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -26,6 +26,14 @@ class Changes:
     runs: dict[str, RunRecord] = field(default_factory=dict)
     alerts: dict[str, AlertRecord] = field(default_factory=dict)
     decisions: list[DecisionRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Reported:
+    """What a batch says of runs. A tap's batch has three steps of one run: it is read once and written once."""
+
+    known: dict[str, RunRecord | None] = field(default_factory=dict)  # as the batch found them
+    rows: list[dict[str, Any]] = field(default_factory=list)  # every report, as it was reported
 
 
 class Watcher(Protocol):
@@ -65,10 +73,15 @@ class Ingest:
         with self._ledger.begin() as tx:
             held = history.held(tx, farm_id, GATEWAY, batch.boot_id, batch.lane)
             records, seq = fresh(held, batch)
-            changes = Changes()
+            changes, reported = Changes(), _Reported()
             for record in records:
-                if not isinstance(record, Reading):
-                    self._event(tx, farm_id, batch.boot_id, record, changes)
+                if isinstance(record, RunEvent):
+                    self._run(tx, farm_id, batch.boot_id, record, changes, reported)
+                elif not isinstance(record, Reading):
+                    self._event(tx, farm_id, record, changes)
+            history.add_run_events(tx, reported.rows)
+            for run in changes.runs.values():
+                history.put_run(tx, run)
             if records:
                 history.hold(tx, farm_id, GATEWAY, batch.boot_id, batch.lane, seq)
         self.stored[batch.lane] += len(records)
@@ -80,10 +93,8 @@ class Ingest:
         """The farm has been set up anew."""
         self._meters.pop(farm_id, None)
 
-    def _event(self, tx: Connection, farm_id: str, boot_id: str, event: Event, changes: Changes) -> None:
+    def _event(self, tx: Connection, farm_id: str, event: Event, changes: Changes) -> None:
         match event:
-            case RunEvent():
-                self._run(tx, farm_id, boot_id, event, changes)
             case DecisionEvent():
                 decision = event.decision
                 record = DecisionRecord(
@@ -103,12 +114,16 @@ class Ingest:
                 node_id = event.node_id or GATEWAY
                 log.info("node started farm=%s node=%s why=%s boot=%s", farm_id, node_id, event.why, event.boot_id)
 
-    def _run(self, tx: Connection, farm_id: str, boot_id: str, event: RunEvent, changes: Changes) -> None:
-        known = history.run(tx, event.run_id)
+    def _run(
+        self, tx: Connection, farm_id: str, boot_id: str, event: RunEvent, changes: Changes, reported: _Reported
+    ) -> None:
+        if event.run_id not in reported.known:
+            reported.known[event.run_id] = history.run(tx, event.run_id)
+        known = changes.runs.get(event.run_id) or reported.known[event.run_id]
         if known is not None and known.farm_id != farm_id:
             log.warning("report about another farm's run farm=%s run=%s", farm_id, event.run_id)
             return
-        history.add_run_event(tx, {
+        reported.rows.append({
             "farm_id": farm_id, "boot_id": boot_id, "seq": event.seq, "run_id": event.run_id,
             "node_id": event.node_id or GATEWAY, "state": event.state.value, "at": event.at,
             "clock_trusted": event.clock_trusted, "body": event.model_dump(mode="json", exclude_none=True),
@@ -116,7 +131,6 @@ class Ingest:
         run = runs.follow(known, event, farm_id=farm_id, has_meter=self._has_meter(tx, farm_id, event.zone_id))
         if run == known:
             return
-        history.put_run(tx, run)
         changes.runs[run.id] = run
         if run.ended_at is not None:
             for alert in alerts.from_run(run, history.open_alerts(tx, farm_id), _new_id()):

@@ -79,9 +79,10 @@ def _immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def upsert(tx: Connection, table: Table, values: dict[str, Any], *, keep: bool = False) -> None:
-    """Insert a row, or replace the one with its primary key; with `keep`, the one that is there stays."""
-    tx.execute(_upsert(table, tx.dialect.name, tuple(values), keep), values)
+def upsert(tx: Connection, table: Table, values: dict[str, Any] | list[dict[str, Any]], *, keep: bool = False) -> None:
+    """Insert a row, or several of the same columns; replace those with their primary keys, or `keep` what is there."""
+    names = tuple(values[0] if isinstance(values, list) else values)
+    tx.execute(_upsert(table, tx.dialect.name, names, keep), values)
 
 
 def add(tx: Connection, table: Table, values: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, or_, select, update
 
 from contract.messages import Lane
 from irrigation.model import Dose
@@ -35,9 +35,13 @@ def put_run(tx: Connection, run: RunRecord) -> None:
     upsert(tx, runs, values)
 
 
+# Asked and said with every report: built once, because building a statement costs more than running it.
+_RUN_BY_ID = select(runs).where(runs.c.id == bindparam("run_id"))
+
+
 def run(connection: Connection, run_id: str) -> RunRecord | None:
     """A run by its id."""
-    return _first_run(connection.execute(select(runs).where(runs.c.id == run_id)).first())
+    return _first_run(connection.execute(_RUN_BY_ID, {"run_id": run_id}).first())
 
 
 def run_of_command(connection: Connection, command_id: str) -> RunRecord | None:
@@ -88,9 +92,10 @@ def settled(connection: Connection, farm_id: str, since: datetime) -> frozenset[
     return frozenset(connection.execute(started.union(decided)).scalars())
 
 
-def add_run_event(tx: Connection, values: dict[str, Any]) -> None:
-    """Keep what was reported of a run, as it was reported."""
-    upsert(tx, run_events, values, keep=True)
+def add_run_events(tx: Connection, rows: list[dict[str, Any]]) -> None:
+    """Keep what was reported of runs, as it was reported."""
+    if rows:
+        upsert(tx, run_events, rows, keep=True)
 
 
 def _first_run(row: Row[Any] | None) -> RunRecord | None:
@@ -165,24 +170,26 @@ def open_alerts(connection: Connection, farm_id: str) -> list[AlertRecord]:
 # --- what has been received -----------------------------------------------------------------------------------------
 
 
+_STREAM = and_(*(watermarks.c[name] == bindparam(f"of_{name}") for name in ("farm_id", "node_id", "boot_id", "lane")))
+_HELD = select(watermarks.c.seq).where(_STREAM)
+_HOLD = update(watermarks).where(_STREAM).values(seq=bindparam("up_to"))
+
+
 def held(connection: Connection, farm_id: str, node_id: str, boot_id: str, lane: Lane) -> int:
     """The last sequence number that is stored; 0 = none."""
-    query = select(watermarks.c.seq).where(*_stream(watermarks, farm_id, node_id, boot_id, lane))
-    return connection.execute(query).scalar() or 0
+    return connection.execute(_HELD, _stream(farm_id, node_id, boot_id, lane)).scalar() or 0
 
 
 def hold(tx: Connection, farm_id: str, node_id: str, boot_id: str, lane: Lane, seq: int) -> None:
     """Note that everything up to `seq` is stored by this transaction."""
-    known = tx.execute(update(watermarks).where(*_stream(watermarks, farm_id, node_id, boot_id, lane)).values(seq=seq))
+    known = tx.execute(_HOLD, _stream(farm_id, node_id, boot_id, lane) | {"up_to": seq})
     if not known.rowcount:
         values = {"farm_id": farm_id, "node_id": node_id, "boot_id": boot_id, "lane": lane.value, "seq": seq}
         upsert(tx, watermarks, values)
 
 
-def _stream(table: Table, farm_id: str, node_id: str, boot_id: str, lane: Lane) -> tuple[Any, ...]:
-    return (
-        table.c.farm_id == farm_id, table.c.node_id == node_id, table.c.boot_id == boot_id, table.c.lane == lane.value,
-    )  # fmt: skip
+def _stream(farm_id: str, node_id: str, boot_id: str, lane: Lane) -> dict[str, str]:
+    return {"of_farm_id": farm_id, "of_node_id": node_id, "of_boot_id": boot_id, "of_lane": lane.value}
 
 
 def keep_said(tx: Connection, farm_id: str, channel: str, payload: str, now: datetime) -> None:
