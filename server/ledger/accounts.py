@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from server.ledger.database import add, upsert
 from server.ledger.tables import account_farms, accounts, audit, sessions
@@ -36,13 +36,18 @@ def open_session(tx: Connection, token_hash: str, name: str, now: datetime, expi
     add(tx, sessions, {"token_hash": token_hash, "account": name, "created_at": now, "expires_at": expires_at})
 
 
+# Asked with every request: built once, because building a statement costs more than running it.
+_BY_SESSION = (
+    select(accounts)
+    .join(sessions, sessions.c.account == accounts.c.name)
+    .where(sessions.c.token_hash == bindparam("token_hash"), sessions.c.expires_at > bindparam("now"))
+)
+_FARMS_OF = select(account_farms.c.farm_id).where(account_farms.c.account == bindparam("name"))
+
+
 def by_session(connection: Connection, token_hash: str, now: datetime) -> Account | None:
     """Whose session this is; None when there is none or it has expired."""
-    row = connection.execute(
-        select(accounts)
-        .join(sessions, sessions.c.account == accounts.c.name)
-        .where(sessions.c.token_hash == token_hash, sessions.c.expires_at > now)
-    ).first()
+    row = connection.execute(_BY_SESSION, {"token_hash": token_hash, "now": now}).first()
     return None if row is None else _account(connection, row)
 
 
@@ -62,8 +67,7 @@ def write_down(
 def _account(connection: Connection, row: Row[Any]) -> Account:
     farms = None
     if not row.all_farms:
-        of_account = select(account_farms.c.farm_id).where(account_farms.c.account == row.name)
-        farms = frozenset(connection.execute(of_account).scalars())
+        farms = frozenset(connection.execute(_FARMS_OF, {"name": row.name}).scalars())
     return Account(
         name=row.name, display_name=row.display_name, role=Role(row.role), language=row.language, farms=farms
     )

@@ -110,11 +110,15 @@ def _run(row: Row[Any]) -> RunRecord:
 # --- commands that must act once ------------------------------------------------------------------------------------
 
 
+_REMEMBERED = select(idempotency_keys).where(
+    idempotency_keys.c.account == bindparam("account"), idempotency_keys.c.key == bindparam("key")
+)
+_FORGOTTEN = delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before"))
+
+
 def remembered(connection: Connection, account: str, key: str) -> tuple[str, list[str]] | None:
     """What this person asked under this key: the request's hash and the runs that came of it."""
-    row = connection.execute(
-        select(idempotency_keys).where(idempotency_keys.c.account == account, idempotency_keys.c.key == key)
-    ).first()
+    row = connection.execute(_REMEMBERED, {"account": account, "key": key}).first()
     return None if row is None else (row.request_hash, list(row.run_ids))
 
 
@@ -122,7 +126,7 @@ def remember(
     tx: Connection, account: str, key: str, request_hash: str, run_ids: list[str], now: datetime, before: datetime
 ) -> None:
     """Keep a key with what came of it; forget those made `before`."""
-    tx.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < before))
+    tx.execute(_FORGOTTEN, {"before": before})
     values = {"account": account, "key": key, "request_hash": request_hash, "run_ids": run_ids, "created_at": now}
     upsert(tx, idempotency_keys, values)
 
