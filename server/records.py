@@ -101,6 +101,16 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopAllRecord:
+    """A wish to have every valve of a farm closed, said again until `until` or until the gateway has taken it."""
+
+    farm_id: str
+    id: str
+    actor: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
     """A condition that a person must know about."""
 

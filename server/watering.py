@@ -20,7 +20,7 @@ from server.ingest import Changes
 from server.ledger import accounts, history
 from server.ledger.database import Ledger
 from server.live import Live
-from server.records import Account, AlertRecord, ProgramRecord, RunRecord
+from server.records import Account, AlertRecord, ProgramRecord, RunRecord, StopAllRecord
 from server.view import FarmView
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,9 @@ _LOST_AFTER = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class _StopAll:
-    """A wish to have every valve of a farm closed, until the gateway has taken it."""
+    """A wish that the ledger keeps, and the orders that said it since this process started."""
 
-    id: str
-    actor: str
-    until: datetime
+    wish: StopAllRecord
     commands: set[str] = field(default_factory=set)
 
 
@@ -64,7 +62,9 @@ class Watering:
         self._now = now
         self._order_life = timedelta(seconds=order_life_s)
         self._offline_after = timedelta(seconds=offline_after_s)
-        self._stop_alls: dict[str, _StopAll] = {}
+        with ledger.read() as connection:
+            kept = history.open_stop_alls(connection)
+        self._stop_alls = {wish.farm_id: _StopAll(wish) for wish in kept}
         self._wake = asyncio.Event()
         self._started_at = now()
         gateways.on_reply = self.replied
@@ -110,17 +110,21 @@ class Watering:
     async def stop_all(self, account: Account, view: FarmView) -> str:
         """Want every valve of a farm closed; return the wish's id."""
         now = self._now()
-        wish = _StopAll(f"stop-{secrets.token_hex(6)}", account.name, now + _STOP_ALL_FOR)
+        farm_id = view.farm.id
+        wish = StopAllRecord(
+            farm_id=farm_id, id=f"stop-{secrets.token_hex(6)}", actor=account.name, until=now + _STOP_ALL_FOR
+        )
         stopped = [replace(run, stop_by=account.name) for run in view.runs.values() if run.state in UNDER_WAY]
         with self._ledger.begin() as tx:
             for run in stopped:
                 history.put_run(tx, run)
-            accounts.write_down(tx, now, account.name, view.farm.id, "stop-all", wish.id)
+            history.put_stop_all(tx, wish)
+            accounts.write_down(tx, now, account.name, farm_id, "stop-all", wish.id)
         for run in stopped:
             view.put_run(run)
-        self._live.tell(view.farm.id)
-        self._stop_alls[view.farm.id] = wish
-        await self._send_stop_all(view.farm.id, wish)
+        self._live.tell(farm_id)
+        self._stop_alls[farm_id] = _StopAll(wish)
+        await self._send_stop_all(self._stop_alls[farm_id])
         return wish.id
 
     async def acknowledge(self, account: Account, view: FarmView, alert: AlertRecord) -> AlertRecord:
@@ -139,9 +143,9 @@ class Watering:
 
     def replied(self, farm_id: str, reply: Reply) -> None:
         """A gateway's answer to a command. Events say more; but a refusal is shown as soon as it is known."""
-        wish = self._stop_alls.get(farm_id)
-        if wish is not None and reply.command_id in wish.commands and reply.outcome is not Outcome.REFUSED:
-            del self._stop_alls[farm_id]
+        stop_all = self._stop_alls.get(farm_id)
+        if stop_all is not None and reply.command_id in stop_all.commands and reply.outcome is not Outcome.REFUSED:
+            self._end_stop_all(farm_id)
             return
         if reply.outcome is not Outcome.REFUSED:
             return
@@ -177,11 +181,11 @@ class Watering:
     async def say_stops(self, now: datetime) -> None:
         """Say every stop that has not been met, once."""
         for view in self._live.views():
-            wish = self._stop_alls.get(view.farm.id)
-            if wish is not None and now > wish.until:
-                del self._stop_alls[view.farm.id]
-            elif wish is not None:
-                await self._send_stop_all(view.farm.id, wish)
+            stop_all = self._stop_alls.get(view.farm.id)
+            if stop_all is not None and now > stop_all.wish.until:
+                self._end_stop_all(view.farm.id)
+            elif stop_all is not None:
+                await self._send_stop_all(stop_all)
             for run in [one for one in view.runs.values() if one.stop_by is not None and one.state in UNDER_WAY]:
                 await self._send_stop(run)
 
@@ -286,11 +290,16 @@ class Watering:
         )  # fmt: skip
         await self._try(run.farm_id, order)
 
-    async def _send_stop_all(self, farm_id: str, wish: _StopAll) -> None:
-        now = self._now()
+    async def _send_stop_all(self, stop_all: _StopAll) -> None:
+        now, wish = self._now(), stop_all.wish
         order = CloseAll(id=f"cmd-{secrets.token_hex(8)}", issued_at=now, expires_at=now + _STOP_LIFE, actor=wish.actor)
-        wish.commands.add(order.id)
-        await self._try(farm_id, order)
+        stop_all.commands.add(order.id)
+        await self._try(wish.farm_id, order)
+
+    def _end_stop_all(self, farm_id: str) -> None:
+        with self._ledger.begin() as tx:
+            history.end_stop_all(tx, farm_id)
+        del self._stop_alls[farm_id]
 
     async def _try(self, farm_id: str, order: Close | CloseAll) -> None:
         try:

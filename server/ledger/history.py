@@ -10,8 +10,8 @@ from contract.messages import Lane
 from irrigation.model import Dose
 from irrigation.run import RunState
 from server.ledger.database import upsert
-from server.ledger.tables import alerts, decisions, idempotency_keys, last_said, run_events, runs, watermarks
-from server.records import AlertRecord, DecisionRecord, RunRecord
+from server.ledger.tables import alerts, decisions, idempotency_keys, last_said, run_events, runs, stop_alls, watermarks
+from server.records import AlertRecord, DecisionRecord, RunRecord, StopAllRecord
 
 
 def dose_body(dose: Dose) -> dict[str, float]:
@@ -129,6 +129,24 @@ def remember(
     tx.execute(_FORGOTTEN, {"before": before})
     values = {"account": account, "key": key, "request_hash": request_hash, "run_ids": run_ids, "created_at": now}
     upsert(tx, idempotency_keys, values)
+
+
+# --- wishes to close everything --------------------------------------------------------------------------------------
+
+
+def put_stop_all(tx: Connection, wish: StopAllRecord) -> None:
+    """Keep a farm's wish; a later one takes its place."""
+    upsert(tx, stop_alls, asdict(wish))
+
+
+def end_stop_all(tx: Connection, farm_id: str) -> None:
+    """The gateway has taken it, or its time is over."""
+    tx.execute(delete(stop_alls).where(stop_alls.c.farm_id == farm_id))
+
+
+def open_stop_alls(connection: Connection) -> list[StopAllRecord]:
+    """The wishes of all farms."""
+    return [StopAllRecord(**row._asdict()) for row in connection.execute(select(stop_alls))]
 
 
 # --- decisions ------------------------------------------------------------------------------------------------------

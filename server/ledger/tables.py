@@ -262,3 +262,13 @@ last_said = Table(
     Column("payload", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
 )
+
+stop_alls = Table(
+    "stop_alls",
+    metadata,
+    # A wish to have every valve of a farm closed, until its gateway has taken it: a restart of ours does not lose it.
+    Column("farm_id", String(48), primary_key=True),
+    Column("id", String(80), nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("until", UtcTime, nullable=False),
+)

@@ -258,6 +258,38 @@ async def test_stop_all_is_taken_with_the_gateway_away_and_said_when_it_returns(
         assert len(coop.link.commands("close-all")) == 1
 
 
+async def test_stop_all_is_said_again_by_a_server_that_was_started_anew(coop: Coop) -> None:
+    coop.link.connected = False
+    async with coop.client("mai") as mai:
+        assert (await mai.post("/farms/mai/stop-all")).status_code == 202
+    coop.close()
+    for taken in (False, True):
+        again = Coop.open(coop.folder)
+        await again.app.services.watering.say_stops(again.clock())
+        orders = again.link.commands("close-all")
+        assert [order.actor for order in orders] == ["mai"]
+        if taken:
+            reply = Reply(command_id=orders[0].id, at=again.clock(), outcome=Outcome.ACCEPTED)
+            await again.link.says("mai", Channel.REPLY, reply)
+        again.close()
+    third = Coop.open(coop.folder)
+    await third.app.services.watering.say_stops(third.clock())
+    assert third.link.commands("close-all") == []
+    third.close()
+
+
+async def test_a_wish_to_close_everything_ends_with_its_time(coop: Coop) -> None:
+    coop.link.connected = False
+    async with coop.client("mai") as mai:
+        assert (await mai.post("/farms/mai/stop-all")).status_code == 202
+    coop.close()
+    again = Coop.open(coop.folder)
+    again.clock.move(601)
+    await again.app.services.watering.say_stops(again.clock())
+    assert again.link.commands("close-all") == []
+    again.close()
+
+
 async def test_nobody_waters_during_an_emergency_stop(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:
