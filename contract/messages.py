@@ -84,16 +84,20 @@ class Hello(Wire):
 class Quantity(StrEnum):
     """What is measured; `UNIT` has the unit of each."""
 
-    SOIL_MOISTURE = "soil_moisture"
+    SOIL_MOISTURE = "soil_moisture"  # volumetric
+    SOIL_TEMPERATURE = "soil_temperature"
+    SOIL_EC = "soil_ec"  # bulk electrical conductivity: of soil, water and air together
     FLOW = "flow"
     VOLUME = "volume"  # monotone counter of litres
-    BATTERY = "battery"
+    BATTERY = "battery"  # the supply
     AIR_TEMPERATURE = "air_temperature"
     RAIN = "rain"  # depth fallen since the last reading
 
 
 UNIT: dict[Quantity, str] = {
     Quantity.SOIL_MOISTURE: "%",
+    Quantity.SOIL_TEMPERATURE: "degC",
+    Quantity.SOIL_EC: "dS/m",
     Quantity.FLOW: "L/min",
     Quantity.VOLUME: "L",
     Quantity.BATTERY: "V",

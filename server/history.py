@@ -74,8 +74,8 @@ class History:
         return [sums[key] for key in sorted(sums)]
 
     def _sensors(self, view: FarmView, zone: Zone, quantity: Quantity) -> list[Sensor]:
-        if quantity is Quantity.SOIL_MOISTURE:
-            return probes(view.farm.id, zone)
+        if quantity in (Quantity.SOIL_MOISTURE, Quantity.SOIL_TEMPERATURE, Quantity.SOIL_EC):
+            return probes(view.farm.id, zone, quantity)
         known = [one.sensor for one in self._series.latest(view.farm.id) if one.sensor.quantity is quantity]
         own = [sensor for sensor in known if sensor.node_id == zone.node_id]
         if quantity in (Quantity.FLOW, Quantity.VOLUME):
@@ -86,7 +86,7 @@ class History:
 
 def unit(quantity: Quantity) -> str:
     """The unit as the API writes it."""
-    return "°C" if quantity is Quantity.AIR_TEMPERATURE else UNIT[quantity]
+    return "°C" if UNIT[quantity] == "degC" else UNIT[quantity]
 
 
 def _open_s(run: RunRecord) -> float:

@@ -316,12 +316,9 @@ class FarmView:
         return at.astimezone(ZoneInfo(self.farm.tz)).date().isoformat()
 
 
-def probes(farm_id: str, zone: Zone) -> list[Sensor]:
-    """The soil probes of a zone."""
-    return [
-        Sensor(farm_id=farm_id, node_id=zone.node_id, sensor=sensor, quantity=Quantity.SOIL_MOISTURE)
-        for sensor in zone.sensors
-    ]
+def probes(farm_id: str, zone: Zone, quantity: Quantity = Quantity.SOIL_MOISTURE) -> list[Sensor]:
+    """The soil probes of a zone, by one of the quantities that such a probe may tell."""
+    return [Sensor(farm_id=farm_id, node_id=zone.node_id, sensor=sensor, quantity=quantity) for sensor in zone.sensors]
 
 
 def local_midnight(farm: FarmRecord, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 HardwareError
 ├── UnknownFactory   the configuration names a GPIO factory that is not installed
 └── LineFault        a line or bus did not do what it was told, or does not answer
+    └── ProbeFault   a probe has no value to give, with a code that a reading can carry
 """
 
 
@@ -16,3 +17,15 @@ class UnknownFactory(HardwareError, LookupError):
 
 class LineFault(HardwareError, OSError):
     """A line did not follow; the message names it and the last value seen."""
+
+
+class ProbeFault(LineFault):
+    """A probe has no value to give; `code` is stable and short.
+
+    no-answer, bad-checksum, wrong-answer (of another probe, or not understood), refused (the probe says why),
+    over-range, bus-error (the port or its adapter), driver-failed, hung.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code

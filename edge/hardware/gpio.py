@@ -1,5 +1,6 @@
 """Inputs over gpiozero, on the factory that the configuration names."""
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -8,6 +9,7 @@ from gpiozero.exc import GPIOZeroError
 
 from edge.hardware.errors import LineFault
 from edge.hardware.outputs import GpioValve, load_factory
+from edge.hardware.ports import Bus
 
 
 class GpioAnalog:
@@ -63,6 +65,8 @@ class GpioHardware:
 
     def __init__(self, factory_name: str) -> None:
         self._factory = load_factory(factory_name)
+        self._buses: dict[str, Any] = {}
+        self._lock = Lock()  # probes are opened by the threads of their buses
 
     def valve(self, pin: int) -> GpioValve:
         """Claim an output, closed from its first moment."""
@@ -72,6 +76,14 @@ class GpioHardware:
         """Claim a channel of the MCP3008."""
         return GpioAnalog(self._factory, channel)
 
-    def pulses(self, pin: int) -> GpioPulses:
+    def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> GpioPulses:  # noqa: ARG002 - not yet
         """Claim an input with pull-up."""
         return GpioPulses(self._factory, pin)
+
+    def bus(self, name: str, make: Callable[[], Bus]) -> Bus:
+        """Return what `make` made when this name was first asked for."""
+        with self._lock:
+            if name not in self._buses:
+                self._buses[name] = make()
+            bus: Bus = self._buses[name]
+            return bus

@@ -1,6 +1,14 @@
-"""What the rest of the edge asks of hardware: one verb each. Fakes are in `fakes`, real ones in `gpio`."""
+"""What the rest of the edge asks of hardware: one verb each. Fakes are in `fakes`, real ones beside it."""
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from contract.messages import Quantity
+
+Bus = TypeVar("Bus")
+
+SHARE = "share"  # the raw unit of a converter's input: its share of the reference, 0.0 to 1.0
 
 
 class ValveOutput(Protocol):
@@ -27,6 +35,32 @@ class AnalogInput(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value as a driver got it, before any calibration.
+
+    `raw` is finite and in `unit`: SHARE, the unit of the quantity (contract.messages.UNIT), or the driver's own, such
+    as the counts of an SDI-12 probe. `doubt` is the driver's own reason not to believe it, as a stable code.
+    """
+
+    quantity: Quantity
+    raw: float
+    unit: str
+    doubt: str | None = None
+
+
+class Probe(Protocol):
+    """One instrument with one or more quantities, such as a soil probe that tells moisture, temperature and EC."""
+
+    def read(self) -> tuple[Sample, ...]:
+        """Measure once and return a sample of each quantity; raise ProbeFault. May block: it has a bus's own thread."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is not shared with other probes."""
+        ...
+
+
 class PulseCounter(Protocol):
     """A contact that closes once per unit of water or rain."""
 
@@ -50,6 +84,13 @@ class Hardware(Protocol):
         """Claim a channel (0-7) of the MCP3008 on SPI bus 0."""
         ...
 
-    def pulses(self, pin: int) -> PulseCounter:
-        """Claim an input with pull-up whose falling edges count."""
+    def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> PulseCounter:
+        """Claim an input with pull-up whose falling edges count, if the level then stays for `debounce_us`.
+
+        `chip` is the number of the /dev/gpiochip that has the pin.
+        """
+        ...
+
+    def bus(self, name: str, make: Callable[[], Bus]) -> Bus:
+        """Return what `make` made when this name was first asked for: the probes on one wire share one port."""
         ...

@@ -1,5 +1,6 @@
 """The two kinds of hardware behind one port, each with a hand that can press its contacts and turn its probes."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from gpiozero.pins.mock import MockFactory
@@ -7,7 +8,7 @@ from gpiozero.pins.mock import MockFactory
 from edge.hardware.fakes import FakeHardware
 from edge.hardware.gpio import GpioAnalog, GpioPulses
 from edge.hardware.outputs import GpioValve
-from edge.hardware.ports import AnalogInput, Hardware, PulseCounter, ValveOutput
+from edge.hardware.ports import AnalogInput, Bus, Hardware, PulseCounter, ValveOutput
 
 PIN, METER, CHANNEL = 17, 22, 3
 
@@ -81,8 +82,11 @@ class _PinsOnMock:
     def analog(self, channel: int) -> AnalogInput:
         return GpioAnalog(self._factory, channel)
 
-    def pulses(self, pin: int) -> PulseCounter:
+    def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> PulseCounter:
         return GpioPulses(self._factory, pin)
+
+    def bus(self, name: str, make: Callable[[], Bus]) -> Bus:
+        return make()
 
 
 class GpioBench:

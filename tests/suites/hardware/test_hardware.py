@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.hardware.errors import LineFault, UnknownFactory
-from edge.hardware.fakes import FakeHardware
+from contract.messages import Quantity
+from edge.hardware.errors import LineFault, ProbeFault, UnknownFactory
+from edge.hardware.fakes import FakeHardware, FakeProbe
 from edge.hardware.gpio import GpioHardware
 from edge.hardware.outputs import load_factory
+from edge.hardware.ports import SHARE, Hardware, Sample
 from tests.suites.hardware.benches import CHANNEL, METER, PIN, Bench, FakeBench, GpioBench
 
 
@@ -67,6 +69,23 @@ def test_a_fake_input_that_does_not_answer_faults() -> None:
     fakes.analog(1).share = None
     with pytest.raises(LineFault):
         fakes.analog(1).read()
+
+
+def test_a_fake_probe_shows_its_samples_or_faults_with_its_code() -> None:
+    probe = FakeProbe(Sample(Quantity.SOIL_MOISTURE, 0.4, SHARE), Sample(Quantity.SOIL_TEMPERATURE, 85.0, "degC", "x"))
+    assert [sample.raw for sample in probe.read()] == [0.4, 85.0]
+    probe.fault = "no-answer"
+    with pytest.raises(ProbeFault) as caught:
+        probe.read()
+    assert caught.value.code == "no-answer"
+
+
+@pytest.mark.parametrize("make", [FakeHardware, lambda: GpioHardware("mock")], ids=["fake", "gpiozero"])
+def test_a_bus_is_made_once_and_shared_by_its_name(make: Callable[[], Hardware]) -> None:
+    hardware = make()
+    first = hardware.bus("rs485", object)
+    assert hardware.bus("rs485", object) is first
+    assert hardware.bus("i2c-1", object) is not first
 
 
 def test_a_factory_is_taken_by_its_exact_name_and_no_other() -> None:

@@ -54,6 +54,19 @@ async def test_a_valves_meter_is_found_by_its_channel(coop: Coop) -> None:
             assert (got["unit"], [point[1] for point in got["points"]]) == ("L/min", [flow])
 
 
+async def test_a_soil_probe_tells_temperature_and_conductivity_of_its_own_zone(coop: Coop) -> None:
+    await coop.readings(
+        reading(1, 30, NOW),
+        reading(2, 19.5, NOW, quantity=Quantity.SOIL_TEMPERATURE),
+        reading(3, 0.25, NOW, quantity=Quantity.SOIL_EC),
+        reading(4, 18.0, NOW, sensor="soil-3", quantity=Quantity.SOIL_TEMPERATURE),
+    )
+    async with coop.client("mai") as mai:
+        for quantity, unit, value in (("soil_temperature", "°C", 19.5), ("soil_ec", "dS/m", 0.25)):
+            got = (await mai.get(f"/zones/dau-tay/series?quantity={quantity}&{SPAN}")).json()
+            assert (got["unit"], [point[1] for point in got["points"]]) == (unit, [value])
+
+
 async def test_weather_is_the_farms_where_the_zones_board_measures_none(coop: Coop) -> None:
     await coop.readings(reading(1, 21, NOW, sensor="air", node_id="board-3", quantity=Quantity.AIR_TEMPERATURE))
     async with coop.client("mai") as mai:
