@@ -261,7 +261,7 @@ def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: Path) -> None:
     assert "://" not in text
     entries = re.split(r"\n(?=\S)", text.strip())
     for entry in entries:
-        assert re.match(r"[a-z0-9-]+==\S+", entry), entry[:100]
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", entry), entry[:100]
         assert "--hash=sha256:" in entry, entry[:100]
 
 
@@ -269,7 +269,9 @@ def test_a_lock_has_versions_and_hashes_and_no_addresses(lock: Path) -> None:
     ("lock", "extras"), [("dev", ["dev", "demo", "server", "gateway"]), ("demo", ["demo"]), ("edge", ["edge"])]
 )
 def test_a_lock_holds_all_that_its_extra_asks_for(lock: str, extras: list[str]) -> None:
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / f"requirements/{lock}.lock").read_text(), re.MULTILINE))
+    locked = set(
+        re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==", (ROOT / f"requirements/{lock}.lock").read_text(), re.MULTILINE)
+    )
     wanted = list(PROJECT["dependencies"])
     for extra in extras:
         wanted += PROJECT["optional-dependencies"][extra]
