@@ -1,0 +1,358 @@
+"""Turns at a shared source: who may take its water when, in rounds that roll over what the source lacked.
+
+A *rota* gives each household a share of every round: minutes of the whole source, or litres. Turns follow one another
+in the order of the shares. A turn ends when its share has been on offer, not when the clock says so: while the source
+gives nothing the turn stands still, while it gives half the turn lasts twice as long, and those behind it move on.
+Round k begins at `anchor` + k x `period_days`, or when the round before it has ended if that is later; what is left of
+the period is nobody's turn. It is the *warabandi* of the Indus canals, with the shares kept whole.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from irrigation.calendar import local_to_utc
+from irrigation.model import aware, known_zone, slug, within
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+_FURTHEST = timedelta(days=366)  # a share that is not on offer within a year is no turn
+
+
+class ShareUnit(StrEnum):
+    """In what a rota counts: minutes of the whole source, or litres."""
+
+    MINUTES = "minutes"
+    LITRES = "litres"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A household's part of each round, in the rota's unit."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    household_id: str
+    amount: float
+
+    def __post_init__(self) -> None:
+        slug(self.household_id, "share.household_id")
+        within(self.amount, 0.1, 10_000_000, f"share of {self.household_id}: amount", "minutes or litres")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ration:
+    """Each share is `pct` % of itself in rounds that begin on farm-local dates from `first` to `last`, both included.
+
+    That is the dry-season ration: rounds keep their period, so less water is given out.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    first: date
+    last: date
+    pct: float
+
+    def __post_init__(self) -> None:
+        within(self.pct, 0, 100, "ration.pct", "%")
+        if self.last < self.first:
+            raise ValueError(f"ration.last must not be before ration.first, {self.first}, as {self.last} is")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """The source gives only `flow_share` (0 = nothing, 1 = all) of its flow from `start` on; `end` None = still."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    start: datetime
+    end: datetime | None = None
+    flow_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        aware(self.start, "shortage.start")
+        within(self.flow_share, 0, 1, "shortage.flow_share", "of the source's flow")
+        if self.end is not None and aware(self.end, "shortage.end") <= self.start:
+            raise ValueError(f"shortage.end must be after shortage.start, {self.start}, not {self.end}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """Two households change places in one round, each with its own share; in force when both have agreed."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    id: str
+    round: int
+    household_a: str
+    household_b: str
+    agreed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _between(self.id, "swap", self.round, self.household_a, self.household_b, self.agreed)
+
+    @property
+    def in_force(self) -> bool:
+        """Whether both sides have agreed."""
+        return {self.household_a, self.household_b} <= set(self.agreed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """One household gives another `amount` of its share in a round, and gets it back in a later one, if one is named.
+
+    In force when both have agreed. Nobody lends more than the share that a round leaves them: the rest stays unlent.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    id: str
+    round: int
+    lender: str
+    borrower: str
+    amount: float
+    repaid_in: int | None = None
+    agreed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _between(self.id, "loan", self.round, self.lender, self.borrower, self.agreed)
+        within(self.amount, 0.1, 10_000_000, f"loan {self.id}: amount", "minutes or litres")
+        if self.repaid_in is not None and self.repaid_in <= self.round:
+            raise ValueError(f"loan {self.id}: repaid_in must be a round after {self.round}, not {self.repaid_in}")
+
+    @property
+    def in_force(self) -> bool:
+        """Whether both sides have agreed."""
+        return {self.lender, self.borrower} <= set(self.agreed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rota:
+    """The turns at one source. `hours`: the farm-local times of day between which turns run; None = day and night."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    source_id: str
+    unit: ShareUnit
+    anchor: datetime
+    period_days: int
+    shares: tuple[Share, ...]
+    hours: tuple[time, time] | None = None
+    rations: tuple[Ration, ...] = ()
+    shortages: tuple[Shortage, ...] = ()
+    swaps: tuple[Swap, ...] = ()
+    loans: tuple[Loan, ...] = ()
+
+    def __post_init__(self) -> None:
+        slug(self.source_id, "rota.source_id")
+        aware(self.anchor, "rota.anchor")
+        within(self.period_days, 1, 366, "rota.period_days", "days")
+        names = [share.household_id for share in self.shares]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"rota.shares must name at least one household, each only once, not {names}")
+        if self.hours is not None and self.hours[0] >= self.hours[1]:
+            raise ValueError(
+                "rota.hours must be two times of one day, the first before the second, such as 05:00 and 18:00"
+            )
+        ends = [shortage.end for shortage in self.shortages]
+        starts = [shortage.start for shortage in self.shortages]
+        if starts != sorted(starts) or any(
+            end is None or end > start for end, start in zip(ends, starts[1:], strict=False)
+        ):
+            raise ValueError("rota.shortages must stand in order and not overlap; only the last may have no end")
+        sides = [(one.id, {one.household_a, one.household_b}) for one in self.swaps]
+        sides += [(one.id, {one.lender, one.borrower}) for one in self.loans]
+        for name, households in sides:
+            if strangers := households - set(names):
+                raise ValueError(f"rota: {name} names {', '.join(sorted(strangers))}, who has no share")
+
+
+Span = tuple[datetime, datetime]
+"""From one moment (UTC) to another, the latter not included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One household's time at the source: `amount` in the rota's unit, on offer during `spans` (in order, not empty).
+
+    Not `whole`: the source gives nothing since the last span, and nobody knows until when.
+    """
+
+    round: int
+    household_id: str
+    amount: float
+    spans: tuple[Span, ...]
+    whole: bool = True
+
+    @property
+    def start(self) -> datetime:
+        """When its water begins."""
+        return self.spans[0][0]
+
+    @property
+    def end(self) -> datetime | None:
+        """When its share has been on offer; None while nobody knows."""
+        return self.spans[-1][1] if self.whole else None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether the source is this household's then: not in a night or a shortage that its turn reaches over."""
+        return any(start <= at < end for start, end in self.spans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What changed hands in a round by a loan or its repayment, in the rota's unit."""
+
+    loan_id: str
+    giver: str
+    taker: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round: when it began, each household's rationed share, what changed hands, and the turns that came of it."""
+
+    number: int
+    start: datetime
+    entitled: dict[str, float]
+    transfers: tuple[Transfer, ...]
+    turns: tuple[Turn, ...]
+
+
+def rounds(rota: Rota, capacity_l_min: float, tz: str, until: datetime) -> Iterator[Round]:
+    """Yield the rounds that begin before `until`, in order, from the anchor on.
+
+    `capacity_l_min` is the source's whole flow, above 0, by which litres become time. While the source gives nothing
+    and nobody knows until when, the turn that stands is not whole, and it and its round are the last. ValueError for an
+    unknown `tz` or a capacity that is not above 0.
+    """
+    within(capacity_l_min, 0.000001, 1_000_000, "capacity_l_min", "L/min")
+    zone = ZoneInfo(known_zone(tz, "tz"))
+    per_minute = capacity_l_min if rota.unit is ShareUnit.LITRES else 1.0
+    lent: dict[str, float] = {}
+    anchor = rota.anchor.astimezone(UTC)
+    number, at, stands = 0, anchor, False
+    while at < until and not stands:
+        entitled = _entitled(rota, at.astimezone(zone).date())
+        amounts, transfers = _lend(rota, number, entitled, lent)
+        begun, found = at, []
+        for household_id in _order(rota, number):
+            amount = amounts[household_id]
+            if amount <= 0 or stands:
+                continue
+            spans, whole = _served(rota, at, amount / per_minute * 60, zone)
+            stands = not whole
+            if spans:
+                found.append(
+                    Turn(round=number, household_id=household_id, amount=amount, spans=tuple(spans), whole=whole)
+                )
+                at = spans[-1][1]
+        yield Round(number=number, start=begun, entitled=entitled, transfers=transfers, turns=tuple(found))
+        number += 1
+        at = max(at, anchor + number * timedelta(days=rota.period_days))
+
+
+def turns(rota: Rota, capacity_l_min: float, tz: str, until: datetime) -> Iterator[Turn]:
+    """Yield the turns of the rounds that begin before `until`, in order; raise as `rounds` does."""
+    for one in rounds(rota, capacity_l_min, tz, until):
+        yield from one.turns
+
+
+def _entitled(rota: Rota, begins: date) -> dict[str, float]:
+    pct = next((one.pct for one in rota.rations if one.first <= begins <= one.last), 100.0)
+    return {share.household_id: share.amount * pct / 100 for share in rota.shares}
+
+
+def _lend(
+    rota: Rota, number: int, entitled: dict[str, float], lent: dict[str, float]
+) -> tuple[dict[str, float], tuple[Transfer, ...]]:
+    """Return what each household has after the round's loans and repayments; note in `lent` what is out."""
+    amounts = dict(entitled)
+    found = []
+    for loan in rota.loans:
+        if not loan.in_force or number not in {loan.round, loan.repaid_in}:
+            continue
+        repays = number == loan.repaid_in
+        giver, taker = (loan.borrower, loan.lender) if repays else (loan.lender, loan.borrower)
+        amount = min(lent.get(loan.id, 0.0) if repays else loan.amount, amounts[giver])
+        amounts[giver] -= amount
+        amounts[taker] += amount
+        lent[loan.id] = lent.get(loan.id, 0.0) + (-amount if repays else amount)
+        found.append(Transfer(loan_id=loan.id, giver=giver, taker=taker, amount=amount))
+    return amounts, tuple(found)
+
+
+def _order(rota: Rota, number: int) -> list[str]:
+    order = [share.household_id for share in rota.shares]
+    for swap in rota.swaps:
+        if swap.in_force and swap.round == number:
+            a, b = order.index(swap.household_a), order.index(swap.household_b)
+            order[a], order[b] = order[b], order[a]
+    return order
+
+
+def _served(rota: Rota, begin: datetime, need_s: float, zone: ZoneInfo) -> tuple[list[Span], bool]:
+    """Return when the source offers `need_s` seconds of its whole flow from `begin` on, and whether it does at all."""
+    spans: list[Span] = []
+    for start, end, rate in _offers(rota, begin, zone):
+        done = start + timedelta(seconds=need_s / rate)
+        last = end is None or done <= end
+        stop = done if end is None else min(done, end)
+        if spans and spans[-1][1] == start:
+            spans[-1] = (spans[-1][0], stop)
+        else:
+            spans.append((start, stop))
+        if last:
+            return spans, True
+        need_s -= rate * (stop - start).total_seconds()
+    return spans, False
+
+
+def _offers(rota: Rota, begin: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime | None, float]]:
+    """Yield (from, until, share of the flow) whenever the source gives something, from `begin` on, in order.
+
+    It ends when the source gives nothing for good as far as anybody knows, or after a year. `until` None = for good.
+    """
+    at = begin
+    while at < begin + _FURTHEST:
+        share, share_until = _flow_share(rota, at)
+        if share_until is None and (share <= 0 or rota.hours is None):
+            if share > 0:
+                yield at, None, share
+            return
+        opened, hours_until = _opened(rota, at, zone)
+        until = min(edge for edge in (share_until, hours_until) if edge is not None)
+        if opened and share > 0:
+            yield at, until, share
+        at = until
+
+
+def _flow_share(rota: Rota, at: datetime) -> tuple[float, datetime | None]:
+    """Return the share of its flow that the source gives, and until when; None = for good."""
+    for one in rota.shortages:
+        if at < one.start:
+            return 1.0, one.start.astimezone(UTC)
+        if one.end is None or at < one.end:
+            return one.flow_share, one.end.astimezone(UTC) if one.end else None
+    return 1.0, None
+
+
+def _opened(rota: Rota, at: datetime, zone: ZoneInfo) -> tuple[bool, datetime | None]:
+    """Return whether it is one of the hours of the rota, and until when; None = always."""
+    if rota.hours is None:
+        return True, None
+    today = at.astimezone(zone).date()
+    days = [today + timedelta(days=ahead) for ahead in (-1, 0, 1, 2)]  # clocks may jump: today is not always enough
+    edges = [(local_to_utc(day, edge, zone), edge == rota.hours[0]) for day in days for edge in rota.hours]
+    until, closes = min((moment, not opens) for moment, opens in edges if moment > at)  # opening before closing
+    return closes, until
+
+
+def _between(name: str, what: str, number: int, a: str, b: str, agreed: tuple[str, ...]) -> None:
+    slug(name, f"{what}.id")
+    slug(a, f"{what} {name}: a household")
+    slug(b, f"{what} {name}: a household")
+    within(number, 0, 100_000, f"{what} {name}: round", "")
+    if a == b:
+        raise ValueError(f"{what} {name}: two different households are needed, not {a!r} twice")
+    if not set(agreed) <= {a, b}:
+        raise ValueError(
+            f"{what} {name}: only {a} and {b} can agree to it, not {', '.join(sorted(set(agreed) - {a, b}))}"
+        )
