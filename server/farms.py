@@ -58,8 +58,8 @@ class FarmFile(_Strict):
 def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
-    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are
-    added where they are missing, and never changed or taken away.
+    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are what
+    a new farm begins with, and a farm that is there already keeps its own, also what was changed or deleted.
     """
     file = load_toml(path, FarmFile)
     try:
@@ -67,6 +67,7 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
             id=file.id, name=file.name, tz=file.tz, lat=file.lat, lon=file.lon, sources=file.sources, zones=file.zones
         )
         with ledger.begin() as tx:
+            is_new = file.id not in farms.ids(tx)
             for zone in file.zones:
                 owner = farms.zone_owner(tx, zone.id)
                 if owner not in (None, file.id):
@@ -80,7 +81,7 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
                 owner = farms.program_owner(tx, program.id)
                 if owner not in (None, file.id):
                     raise ConfigError(f"program {program.id}: the farm {owner!r} has a program of that id")
-                if owner is None:
+                if is_new:
                     record = farms.program_record(
                         id=program.id, farm_id=file.id, name=program.name, enabled=program.enabled,
                         calendar=program.calendar, starts=program.starts, zones=program.zones, version=1,

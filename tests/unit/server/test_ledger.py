@@ -118,7 +118,7 @@ def test_loading_a_farm_again_keeps_what_people_made_of_its_programs(ledger: Led
     assert farm.sources[0].capacity_l_min == 55
     kept = {program.id: program for program in farm.programs}
     assert kept["sang-dau-tay"] == changed
-    assert "doi-tren" in kept  # the file has it, and it was missing
+    assert "doi-tren" not in kept  # the file has it, but people have deleted it
     ledger.close()
 
 
