@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need of the system: a broker, an InfluxDB, nginx in front of it, a browser, a font with Vietnamese.
+# What the tests need of the system: a broker, an InfluxDB, nginx in front of it, a PostgreSQL, a browser, a font with Vietnamese.
 # Installs what is missing where it may; otherwise says exactly what to type. Quick when nothing is missing.
 set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -10,6 +10,7 @@ need mosquitto mosquitto
 need influxd influxdb
 need nginx nginx-light
 need chromium chromium
+[ -n "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || need initdb postgresql
 vietnamese() {
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || [ -n "$(fc-list :lang=vi 2>/dev/null | head -n 1)" ]
 }

@@ -6,6 +6,7 @@
     shared_mosquitto the same, one for the whole session: use your own farm id, do not stop it
     start_mosquitto  makes brokers with extra configuration lines
     influx           a real InfluxDB: .url .token .org .bucket (new for each test) .query() .stop() .start()
+    postgres_url     the address of an empty database in a real PostgreSQL
     chromium         the path of a real browser
 
 Unit tests reach no network unless marked; a test fails when it leaves an asyncio task behind; with CI set, a session in
@@ -23,6 +24,7 @@ import pytest
 from tests.fixtures import network, tasks
 from tests.fixtures.influx import Influx
 from tests.fixtures.mosquitto import Mosquitto
+from tests.fixtures.postgres import Postgres
 from tests.fixtures.processes import Processes
 from tests.fixtures.processes import free_port as find_free_port
 
@@ -96,6 +98,19 @@ def influx(_influx_of_the_session: Influx) -> Iterator[Influx]:
     engine.create(engine.bucket)
     yield engine
     engine.start()  # a test may have taken it away
+
+
+@pytest.fixture(scope="session")
+def _postgres_of_the_session() -> Iterator[Postgres]:
+    cluster = Postgres()
+    yield cluster
+    cluster.end()
+
+
+@pytest.fixture
+def postgres_url(_postgres_of_the_session: Postgres) -> str:
+    """An empty database of this test's own, as SQLAlchemy's address."""
+    return _postgres_of_the_session.database()
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,15 @@
-"""The ledger: one schema by steps and by tables, its errors translated, farms set up and set up again."""
+"""The ledger in SQLite: durable, and its errors translated. What holds for every ledger: tests/suites/ledger."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import insert, select
 
 from contract.errors import ConfigError
 from server.errors import Unavailable
 from server.farms import load_farm
 from server.ledger import farms
 from server.ledger.database import Ledger
-from server.ledger.tables import audit, metadata
 from tests.unit.server.coop import FARM_FILE, NOW, OTHER_FARM
 
 
@@ -26,39 +21,11 @@ def ledger(tmp_path: Path) -> Ledger:
     return made
 
 
-def test_the_steps_lead_to_the_tables(ledger: Ledger) -> None:
-    with ledger.begin() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
-    ledger.migrate()  # again changes nothing
-    ledger.close()
-
-
 def test_commits_are_durable(ledger: Ledger) -> None:
     with ledger.begin() as tx:
         assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert tx.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-    ledger.close()
-
-
-def test_what_raises_is_undone(ledger: Ledger) -> None:
-    row = {"at": NOW, "account": "mai", "act": "x", "subject": "y", "detail": {}}
-    with pytest.raises(RuntimeError), ledger.begin() as tx:
-        tx.execute(insert(audit).values(row))
-        raise RuntimeError
-    with ledger.read() as connection:
-        assert connection.execute(select(audit)).all() == []
-    ledger.close()
-
-
-def test_times_come_back_aware_and_naive_ones_are_refused(ledger: Ledger) -> None:
-    hanoi = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=7)))
-    row = {"account": "mai", "act": "x", "subject": "y", "detail": {}}
-    with ledger.begin() as tx:
-        tx.execute(insert(audit).values(row | {"at": hanoi}))
-        assert tx.execute(select(audit.c.at)).scalar() == datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
-    with pytest.raises(Exception, match="aware"), ledger.begin() as tx:
-        tx.execute(insert(audit).values(row | {"at": datetime(2026, 11, 23)}))  # noqa: DTZ001 - that is the point
     ledger.close()
 
 
@@ -81,45 +48,7 @@ def test_an_address_that_is_none_is_refused_by_its_setting(url: str) -> None:
         Ledger(url)
 
 
-# --- farms ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_example_farm_is_set_up_as_it_is_written(ledger: Ledger) -> None:
-    assert load_farm(ledger, FARM_FILE, NOW) == "mai"
-    with ledger.read() as connection:
-        farm = farms.get(connection, "mai")
-    assert farm is not None
-    assert (farm.name, farm.cooperative, farm.version) == ("Vườn nhà chị Mai", "HTX Đồi Sương", 1)
-    assert {zone.node_id for zone in farm.zones} == set(farm.node_names) == {"board-1", "board-2", "board-3"}
-    assert [source.capacity_l_min for source in farm.sources] == [60, 90]
-    assert {program.calendar.kind for program in farm.programs} == {"weekly", "every_n_days"}
-    ledger.close()
-
-
-def test_loading_a_farm_again_keeps_what_people_made_of_its_programs(ledger: Ledger, tmp_path: Path) -> None:
-    load_farm(ledger, FARM_FILE, NOW)
-    with ledger.begin() as tx:
-        farms.delete_program(tx, "doi-tren")
-        farm = farms.get(tx, "mai")
-        assert farm is not None
-        record = next(program for program in farm.programs if program.id == "sang-dau-tay")
-        changed = farms.program_record(
-            id=record.id, farm_id="mai", name="Sáng sớm", enabled=False, calendar=record.calendar,
-            starts=record.starts, zones=record.zones, version=5, updated_at=NOW, updated_by="mai",
-        )  # fmt: skip
-        farms.put_program(tx, changed)
-    text = FARM_FILE.read_text().replace("capacity_l_min = 60", "capacity_l_min = 55")
-    (tmp_path / "farm.toml").write_text(text)
-    load_farm(ledger, tmp_path / "farm.toml", NOW + timedelta(days=1))
-    with ledger.read() as connection:
-        farm = farms.get(connection, "mai")
-    assert farm is not None
-    assert farm.version == 2
-    assert farm.sources[0].capacity_l_min == 55
-    kept = {program.id: program for program in farm.programs}
-    assert kept["sang-dau-tay"] == changed
-    assert "doi-tren" not in kept  # the file has it, but people have deleted it
-    ledger.close()
+# --- farms ---
 
 
 @pytest.mark.parametrize(
@@ -150,7 +79,6 @@ def test_a_bad_farm_file_is_refused_with_the_field_and_nothing_is_changed(
         load_farm(ledger, tmp_path / "lan.toml", NOW)
     with ledger.read() as connection:
         assert farms.ids(connection) == ("mai",)
-    ledger.close()
 
 
 def test_a_zone_that_a_program_waters_cannot_go(ledger: Ledger, tmp_path: Path) -> None:
@@ -160,4 +88,3 @@ def test_a_zone_that_a_program_waters_cannot_go(ledger: Ledger, tmp_path: Path) 
     (tmp_path / "lan.toml").write_text(text)
     with pytest.raises(ConfigError, match="sang-ca-chua"):
         load_farm(ledger, tmp_path / "lan.toml", NOW)
-    ledger.close()
