@@ -51,7 +51,7 @@ test-web: web-tools
 	scripts/node.sh npm test
 
 test-python: venv-dev web
-	$(bin)/python -m pytest --durations=10 $(ARGS)
+	@scripts/test.sh $(ARGS)
 
 check-python: venv-dev
 	$(bin)/ruff format --check .

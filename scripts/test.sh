@@ -1,0 +1,8 @@
+#!/bin/sh
+# Every test: what stands alone on all cores first, then what watches real seconds (e2e, browser) with the machine to itself.
+# With arguments, pytest alone with these: scripts/test.sh -k valve tests/unit/edge
+set -eu
+cd "$(dirname "$0")/.."
+if [ $# -gt 0 ]; then exec .venv/bin/python -m pytest "$@"; fi
+.venv/bin/python -m pytest -n auto --dist worksteal --durations=10 --ignore=tests/e2e --ignore=tests/browser
+exec .venv/bin/python -m pytest --durations=10 tests/e2e tests/browser
