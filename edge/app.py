@@ -68,7 +68,12 @@ class Agent:
         self.boot_id = secrets.token_hex(8)
         self.clock = Clock(self.store.fact("last_time", datetime))
         self.outbox = Outbox(db, boot_id=self.boot_id, max_readings=settings.max_readings)
-        self.instruments = Instruments(settings, hardware, self.store.fact("litres", dict[str, float]) or {})
+        self.instruments = Instruments(
+            settings,
+            hardware,
+            self.store.fact("litres", dict[str, float]) or {},
+            self.store.fact("untold_tips", int) or 0,
+        )
         self.guard = GuardClient(
             settings.guard_socket, on_news=self._guard_news, on_lost=self._guard_lost, on_up=self._guard_up
         )
@@ -138,6 +143,7 @@ class Agent:
             await self._close_before_the_end()
             for task in tasks:
                 task.cancel()
+        self.instruments.close()
         with self.store.transaction():
             self._save()
             self.store.note("running", bool, False)  # noqa: FBT003 - a value, not a flag
@@ -232,6 +238,8 @@ class Agent:
         self.store.note(
             "litres", dict[str, float], {name: meter.litres() for name, meter in self.instruments.meters.items()}
         )
+        if self.instruments.rain_gauge is not None:
+            self.store.note("untold_tips", int, self.instruments.rain_gauge.untold())
         if self.clock.trusted():
             self.store.note("last_time", datetime, self.clock.now())
 

@@ -2,67 +2,50 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import datetime
 
 from contract.messages import UNIT, Quality, Quantity, Reading
-from edge.config import BoardSettings, ProbePart, meter_name
-from edge.control.calibration import moisture
-from edge.hardware.errors import HardwareError
-from edge.hardware.ports import AnalogInput, Hardware, PulseCounter
+from edge.bus import Samples, buses
+from edge.config import BoardSettings, meter_name
+from edge.control.calibration import along, moisture
+from edge.hardware.drivers.driver import ProbeSettings
+from edge.hardware.errors import LineFault, ProbeFault
+from edge.hardware.ports import SHARE, Hardware, Sample
+from edge.meter import Meter, RainGauge
 
 log = logging.getLogger(__name__)
 
-READ_S = 2.0  # a driver that takes longer hangs; it is left alone until it comes back
-
-
-class Meter:
-    """A flow meter: litres since this board's counter began, over restarts; never falls."""
-
-    def __init__(self, counter: PulseCounter, pulses_per_litre: float, litres_before: float) -> None:
-        self._counter = counter
-        self._per_litre = pulses_per_litre
-        self._before = litres_before
-
-    def litres(self) -> float:
-        """Return the monotone total in L."""
-        return self._before + self._counter.count() / self._per_litre
+Judged = tuple[float, Quality, str | None]
 
 
 class Instruments:
-    """All that can be read on a board. Analog inputs are read in threads: one that blocks stops nobody else."""
+    """All that can be read on a board. Each bus has a thread: a driver that blocks stops nobody on another bus."""
 
-    def __init__(self, settings: BoardSettings, hardware: Hardware, litres_before: dict[str, float]) -> None:
+    def __init__(
+        self, settings: BoardSettings, hardware: Hardware, litres_before: dict[str, float], untold_tips: int = 0
+    ) -> None:
         self._settings = settings
         self.meters = {
             valve.channel: Meter(
-                hardware.pulses(valve.meter.pin),
+                hardware.pulses(valve.meter.pin, chip=valve.meter.chip, debounce_us=valve.meter.debounce_us),
                 valve.meter.pulses_per_litre,
                 litres_before.get(valve.channel, 0.0),
             )
             for valve in settings.valve
             if valve.meter is not None
         }
-        self._analog = {probe.sensor: hardware.analog(probe.adc) for probe in settings.probe}
-        if settings.battery is not None:
-            self._analog["battery"] = hardware.analog(settings.battery.adc)
-        if settings.thermometer is not None:
-            self._analog["air"] = hardware.analog(settings.thermometer.adc)
-        self._rain = hardware.pulses(settings.rain_gauge.pin) if settings.rain_gauge else None
-        self._tips = 0
-        self._hanging: dict[str, asyncio.Future[float]] = {}
+        self.rain_gauge = _rain_gauge(settings, hardware, untold_tips)
+        self._buses = buses(settings.probes, hardware)
         self._silent: set[str] = set()
         self.moisture_pct: dict[str, float] = {}
         """The last good moisture of each probe; a bad one is not in it."""
         self.battery_v: float | None = None
 
     async def read_all(self, now: datetime, *, trusted: bool) -> list[Reading]:
-        """Return a reading of every instrument; a bad one is told as bad, with the reason."""
+        """Return a reading of every quantity that answers, in the order of the configuration."""
         readings: list[Reading] = []
 
-        def add(
-            sensor: str, quantity: Quantity, value: float, quality: Quality = Quality.GOOD, reason: str | None = None
-        ) -> None:
+        def add(sensor: str, quantity: Quantity, value: float, quality: Quality, reason: str | None) -> None:
             readings.append(
                 Reading(
                     seq=1,
@@ -77,61 +60,87 @@ class Instruments:
                 )
             )
 
-        for probe in self._settings.probe:
-            value, quality, reason = await self.read_probe(probe)
-            if value is not None:
-                add(probe.sensor, Quantity.SOIL_MOISTURE, value, quality, reason)
+        found = await self._read_buses()
+        for probe in self._settings.probes:
+            for sample in self._told(probe, found[probe.sensor]):
+                add(probe.sensor, sample.quantity, *self._judge(probe, sample))
         for channel, meter in self.meters.items():
-            add(meter_name(channel), Quantity.VOLUME, meter.litres())
-        await self._read_supply(add)
-        if self._rain is not None and self._settings.rain_gauge is not None:
-            tips = self._rain.count()
-            add("rain", Quantity.RAIN, (tips - self._tips) * self._settings.rain_gauge.mm_per_tip)
-            self._tips = tips
+            litres = meter.litres()
+            fell = meter.fell()
+            quality, reason = (Quality.SUSPECT, "counter-fell") if fell else (Quality.GOOD, None)
+            add(meter_name(channel), Quantity.VOLUME, litres, quality, reason)
+        if self.rain_gauge is not None:
+            add("rain", Quantity.RAIN, self.rain_gauge.take(), Quality.GOOD, None)
         return readings
 
-    async def read_probe(self, probe: ProbePart) -> tuple[float | None, Quality, str | None]:
-        """Return (volumetric %, quality, reason); None for a probe that does not answer."""
-        share = await self._share(probe.sensor)
-        if share is None:
-            self.moisture_pct.pop(probe.sensor, None)
-            return None, Quality.BAD, "no-answer"
-        value, quality, reason = moisture(share, probe.points)
-        if quality is Quality.BAD:
-            self.moisture_pct.pop(probe.sensor, None)
-        else:
-            self.moisture_pct[probe.sensor] = value
+    async def read_probe(self, probe: ProbeSettings) -> tuple[float | None, Quality, str | None]:
+        """Return (volumetric %, quality, reason) at a glance; no value from a probe that faults or still measures."""
+        try:
+            samples = await self._buses[probe.bus].glance(probe)
+        except LineFault as exc:
+            self._told(probe, exc)
+            return None, Quality.BAD, _code(exc)
+        if samples is None:
+            return None, Quality.BAD, "measuring"
+        for sample in samples:
+            if sample.quantity is Quantity.SOIL_MOISTURE:
+                return self._judge(probe, sample)
+        return None, Quality.BAD, "no-moisture"
+
+    def close(self) -> None:
+        """Stop reading."""
+        for bus in self._buses.values():
+            bus.close()
+
+    async def _read_buses(self) -> dict[str, Samples | LineFault]:
+        found: dict[str, Samples | LineFault] = {}
+        for part in await asyncio.gather(*(bus.read_all() for bus in self._buses.values())):
+            found |= part
+        return found
+
+    def _told(self, probe: ProbeSettings, answer: Samples | LineFault) -> Samples:
+        """Return the samples of an answer, none of a fault; a probe that falls silent or speaks again is told once."""
+        if not isinstance(answer, LineFault):
+            if probe.sensor in self._silent:
+                self._silent.discard(probe.sensor)
+                log.info("sensor answers again sensor=%s", probe.sensor)
+            return answer
+        self.moisture_pct.pop(probe.sensor, None)
+        if probe.sensor not in self._silent:
+            self._silent.add(probe.sensor)
+            log.error("sensor does not answer sensor=%s code=%s: %s", probe.sensor, _code(answer), answer)
+        return ()
+
+    def _judge(self, probe: ProbeSettings, sample: Sample) -> Judged:
+        value, quality, reason = _meaning(probe, sample)
+        if sample.quantity is Quantity.SOIL_MOISTURE:
+            if quality is Quality.BAD:
+                self.moisture_pct.pop(probe.sensor, None)
+            else:
+                self.moisture_pct[probe.sensor] = value
+        elif sample.quantity is Quantity.BATTERY:
+            self.battery_v = round(value, 2)
         return value, quality, reason
 
-    async def _read_supply(self, add: Callable[..., None]) -> None:
-        battery, thermometer = self._settings.battery, self._settings.thermometer
-        if battery is not None and (share := await self._share("battery")) is not None:
-            self.battery_v = round(share * battery.reference_v * battery.divider, 2)
-            add("battery", Quantity.BATTERY, self.battery_v)
-        if thermometer is not None and (share := await self._share("air")) is not None:
-            add("air", Quantity.AIR_TEMPERATURE, (share * thermometer.reference_v - 0.5) * 100)
 
-    async def _share(self, sensor: str) -> float | None:
-        """Return what the converter reads, 0.0 to 1.0; None while the driver faults or hangs, told once."""
-        reading = self._hanging.pop(sensor, None) or asyncio.ensure_future(asyncio.to_thread(self._input(sensor).read))
-        try:
-            share = await asyncio.wait_for(asyncio.shield(reading), READ_S)
-        except TimeoutError:
-            self._hanging[sensor] = reading
-            self._tell_silent(sensor, f"no answer in {READ_S:g} s")
-            return None
-        except HardwareError as exc:
-            self._tell_silent(sensor, str(exc))
-            return None
-        if sensor in self._silent:
-            self._silent.discard(sensor)
-            log.info("sensor answers again sensor=%s", sensor)
-        return share
+def _meaning(probe: ProbeSettings, sample: Sample) -> Judged:
+    """Return what a raw value means, and how far it can be believed."""
+    if sample.quantity is Quantity.SOIL_MOISTURE and probe.points is not None:
+        if sample.unit == SHARE:
+            return moisture(sample.raw, probe.points)
+        value = along(sample.raw, probe.points)
+    else:
+        value = sample.raw
+    return value, Quality.SUSPECT if sample.doubt else Quality.GOOD, sample.doubt
 
-    def _input(self, sensor: str) -> AnalogInput:
-        return self._analog[sensor]
 
-    def _tell_silent(self, sensor: str, why: str) -> None:
-        if sensor not in self._silent:
-            self._silent.add(sensor)
-            log.error("sensor does not answer sensor=%s: %s", sensor, why)
+def _code(fault: LineFault) -> str:
+    return fault.code if isinstance(fault, ProbeFault) else "no-answer"
+
+
+def _rain_gauge(settings: BoardSettings, hardware: Hardware, untold_tips: int) -> RainGauge | None:
+    part = settings.rain_gauge
+    if part is None:
+        return None
+    counter = hardware.pulses(part.pin, chip=part.chip, debounce_us=part.debounce_us)
+    return RainGauge(counter, part.mm_per_tip, untold_tips)

@@ -14,14 +14,15 @@ def moisture(share: float, points: Sequence[tuple[float, float]]) -> tuple[float
     Piecewise linear between the points. Outside of them the value is clamped and suspect; at the rails it is bad.
     """
     if share >= OPEN_SHARE:
-        return _at(share, points), Quality.BAD, "open-circuit"
+        return along(share, points), Quality.BAD, "open-circuit"
     if share <= SHORT_SHARE:
-        return _at(share, points), Quality.BAD, "short-circuit"
+        return along(share, points), Quality.BAD, "short-circuit"
     clamped = not points[0][0] <= share <= points[-1][0]
-    return _at(share, points), Quality.SUSPECT if clamped else Quality.GOOD, "clamped" if clamped else None
+    return along(share, points), Quality.SUSPECT if clamped else Quality.GOOD, "clamped" if clamped else None
 
 
-def _at(share: float, points: Sequence[tuple[float, float]]) -> float:
+def along(share: float, points: Sequence[tuple[float, float]]) -> float:
+    """Return the value at `share`, piecewise linear between the points and clamped outside of them."""
     if share <= points[0][0]:
         return points[0][1]
     for (left, low), (right, high) in itertools.pairwise(points):

@@ -2,6 +2,7 @@
 
 HardwareError
 ├── UnknownFactory   the configuration names a GPIO factory that is not installed
+├── UnknownDriver    the configuration names a driver that is not installed, or does not load
 └── LineFault        a line or bus did not do what it was told, or does not answer
     └── ProbeFault   a probe has no value to give, with a code that a reading can carry
 """
@@ -13,6 +14,10 @@ class HardwareError(Exception):
 
 class UnknownFactory(HardwareError, LookupError):
     """No GPIO factory of that name; the message lists those that there are."""
+
+
+class UnknownDriver(HardwareError, LookupError):
+    """No driver of that name; the message lists those that there are."""
 
 
 class LineFault(HardwareError, OSError):

@@ -60,6 +60,77 @@ class FakeProbe:
         """Nothing to give back."""
 
 
+class FakeAds1115:
+    """An I2C bus with one ADS1115 on it: `volts` of each input, `slow` looks until a conversion is done."""
+
+    def __init__(self, address: int = 0x48) -> None:
+        self.address = address
+        self.volts = [0.0, 0.0, 0.0, 0.0]
+        self.slow = 1
+        self.absent = False
+        self._config = 0x8583  # after power-on (data sheet SBAS444E, table 8-3)
+        self._code = 0
+        self._looks = 0
+
+    def write_word(self, address: int, register: int, value: int) -> None:
+        """Set the config register; bit 15 starts a conversion."""
+        self._answer(address)
+        if register != 1:
+            raise ProbeFault("bus-error", f"fake ADS1115: register {register} cannot be written")
+        self._config = value & 0x7FFF
+        if value & 0x8000:
+            full_v = (6.144, 4.096, 2.048, 1.024, 0.512, 0.256)[value >> 9 & 7]
+            code = round(self.volts[value >> 12 & 3] / full_v * 0x8000)
+            self._code = max(-0x8000, min(0x7FFF, code)) & 0xFFFF
+            self._looks = self.slow
+
+    def read_word(self, address: int, register: int) -> int:
+        """Return the conversion, or the config with bit 15 once it is done."""
+        self._answer(address)
+        if register == 0:
+            return self._code
+        self._looks -= 1
+        return self._config | (0x8000 if self._looks <= 0 else 0)
+
+    def _answer(self, address: int) -> None:
+        if self.absent or address != self.address:
+            raise ProbeFault("no-answer", f"fake I2C bus: nobody at {address:#04x}")
+
+
+class FakeSdi12:
+    """An SDI-12 probe: `hear` takes what the recorder has sent and returns what the probe says to it.
+
+    It has measured when it answers, so that its service request follows at once; with `takes_s` 0 it makes none.
+    """
+
+    def __init__(self, address: str, *values: float, takes_s: int = 1) -> None:
+        self.address = address
+        self.values = list(values)
+        self.takes_s = takes_s
+        self.silent = False
+        self._checked = False
+        self._heard = b""
+
+    def hear(self, sent: bytes) -> bytes:
+        """Return the answers to all commands that are complete."""
+        *commands, self._heard = (self._heard + sent).split(b"!")
+        return b"".join(self._answer(command.decode("ascii", "replace").lstrip("\0")) for command in commands)
+
+    def _answer(self, command: str) -> bytes:
+        if self.silent or not command.startswith(self.address):
+            return b""
+        verb = command[1:]
+        if verb.startswith("M"):
+            self._checked = verb.startswith("MC")
+            request = f"{self.address}\r\n" if self.takes_s else ""
+            return f"{self.address}{self.takes_s:03}{len(self.values)}\r\n{request}".encode()
+        if verb.startswith("D"):
+            page = int(verb[1:])
+            text = self.address + "".join(f"{value:+g}" for value in self.values[3 * page : 3 * page + 3])
+            return text.encode() + (_sdi12_check(text) if self._checked else b"") + b"\r\n"
+        return f"{self.address}\r\n".encode()
+
+
 class FakePulses:
     """A contact that a test presses with `add`."""
 
@@ -76,6 +147,17 @@ class FakePulses:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _sdi12_check(text: str) -> bytes:
+    # Bit by bit, as the specification draws it (1.4, section 4.4.12), and not by the code that it is there to check.
+    crc = 0
+    for byte in text.encode():
+        crc ^= byte
+        for _ in range(8):
+            carry, crc = crc & 1, crc >> 1
+            crc ^= 0xA001 if carry else 0
+    return bytes(0x40 | crc >> shift & 0x3F for shift in (12, 6, 0))
 
 
 class FakeHardware:

@@ -9,7 +9,9 @@ from gpiozero.exc import GPIOZeroError
 
 from edge.hardware.errors import LineFault
 from edge.hardware.outputs import GpioValve, load_factory
-from edge.hardware.ports import Bus
+from edge.hardware.ports import Bus, PulseCounter
+
+EXACT_CALLBACKS = {"mock", "sim"}  # factories whose callbacks come within the pulse, so that none is lost
 
 
 class GpioAnalog:
@@ -35,7 +37,10 @@ class GpioAnalog:
 
 
 class GpioPulses:
-    """Counts falling edges of a contact to ground. Good to some 100 Hz; faster meters want the kernel's own tally."""
+    """Counts falling edges of a contact to ground by gpiozero's callbacks: exact on pins that are not real.
+
+    Not for a kernel's pins: there it lost 282 of 300 pulses at 900 Hz.
+    """
 
     def __init__(self, factory: Any, pin: int) -> None:
         self._count = 0
@@ -61,9 +66,10 @@ class GpioPulses:
 
 
 class GpioHardware:
-    """A board's pins on one factory."""
+    """A board's pins on one factory, which also decides how pulses are counted: there is no second choice."""
 
     def __init__(self, factory_name: str) -> None:
+        self._name = factory_name
         self._factory = load_factory(factory_name)
         self._buses: dict[str, Any] = {}
         self._lock = Lock()  # probes are opened by the threads of their buses
@@ -76,9 +82,17 @@ class GpioHardware:
         """Claim a channel of the MCP3008."""
         return GpioAnalog(self._factory, channel)
 
-    def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> GpioPulses:  # noqa: ARG002 - not yet
-        """Claim an input with pull-up."""
-        return GpioPulses(self._factory, pin)
+    def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> PulseCounter:
+        """Claim an input with pull-up; raise LineFault, also on a factory that cannot count as fast as a meter."""
+        if self._name == "lgpio":
+            from edge.hardware.tally import KernelPulses
+
+            return KernelPulses(pin, chip=chip, debounce_us=debounce_us)
+        if self._name in EXACT_CALLBACKS:
+            return GpioPulses(self._factory, pin)
+        raise LineFault(
+            f"GPIO {pin}: gpio.factory {self._name!r} loses the pulses of a meter or rain gauge; lgpio counts them"
+        )
 
     def bus(self, name: str, make: Callable[[], Bus]) -> Bus:
         """Return what `make` made when this name was first asked for."""

@@ -56,10 +56,14 @@ def test_a_relative_state_dir_is_beside_the_file(tmp_path: Path) -> None:
         ("max_open_s = 3600", "max_open_s = nan", "valve.0.max_open_s: a finite number is needed"),
         ("max_open_s = 3600", "max_opens_s = 3600", "valve.0.max_opens_s"),
         ("max_open_s = 3600", "max_open_s = 3600\nactive_high = false", "valve.0.active_high"),
-        ("[[0.36, 60.0], [0.85, 0.0]]", "[[0.85, 0.0], [0.36, 60.0]]", "points must have rising shares"),
+        ("[[0.36, 60.0], [0.85, 0.0]]", "[[0.85, 0.0], [0.36, 60.0]]", "points must have rising raw values"),
         ("[[0.36, 60.0], [0.85, 0.0]]", "[[0.1, 0.0], [0.2, 50.0], [0.3, 20.0]]", "only rise or only fall"),
         ("[[0.36, 60.0], [0.85, 0.0]]", "[[0.36, 60.0]]", "probe.0.points"),
-        ('driver = "capacitive"', 'driver = "resistive"', "probe.0.driver"),
+        (
+            'driver = "capacitive"',
+            'driver = "resistive"',
+            "probe.0: there is no driver 'resistive', only capacitive, ds18b20, modbus, ",
+        ),
         ("pulses_per_litre = 10", "pulses_per_litre = 0", "valve.0.meter.pulses_per_litre"),
     ],
 )
