@@ -65,14 +65,9 @@ class _Thermometer:
 
     def _celsius(self) -> float:
         # w1_slave says whether the checksum was right. Newer kernels may be built without it, but show `temperature`.
-        try:
-            if (slave := self._folder / "w1_slave").exists():
-                return self._checked(slave.read_text(encoding="ascii"))
-            text = (self._folder / "temperature").read_text(encoding="ascii")
-        except FileNotFoundError:
-            raise ProbeFault("no-answer", f"{self._folder}: not on the bus") from None
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ProbeFault("bus-error", f"{self._folder}: {exc}") from exc
+        if (slave := self._folder / "w1_slave").exists():
+            return self._checked(_text(slave))
+        text = _text(self._folder / "temperature")
         if not re.fullmatch(r"-?\d+\s*", text):
             raise ProbeFault("wrong-answer", f"{self._folder.name}: temperature holds {text!r}")
         return int(text) / 1000
@@ -87,3 +82,12 @@ class _Thermometer:
             # A wire held low reads as zeros, whose checksum is zero too.
             raise ProbeFault("short-circuit", f"{self._folder.name}: the wire is held low")
         return int(found[3]) / 1000
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        raise ProbeFault("no-answer", f"{path}: not on the bus") from None
+    except OSError as exc:
+        raise ProbeFault("bus-error", f"{path}: {exc.strerror}") from exc

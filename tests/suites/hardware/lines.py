@@ -110,7 +110,8 @@ class ModbusBus:
         self.asked.append(sent)
         if self.echo:
             os.write(self._master.ours, sent)
-        os.write(self._server_end.ours, sent)
+        if sent[0] in self._units:  # pymodbus would answer for a unit that is not there
+            os.write(self._server_end.ours, sent)
 
     def _to_master(self, answer: bytes) -> None:
         if mangled := self.mangle(answer):
