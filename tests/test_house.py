@@ -141,6 +141,20 @@ def test_every_process_takes_its_example_and_every_setting_is_told_of() -> None:
         assert not missing, f"neither configs/{name} nor docs/operations.md tells of {missing}"
 
 
+def test_every_driver_has_an_example_and_its_settings_are_told_of() -> None:
+    from edge.config import load_board
+    from edge.hardware.drivers.driver import OURS, find
+
+    example = ROOT / "configs" / "board-probes.toml"
+    shown = {type(probe) for probe in load_board(example).probes}
+    told = text_of(example) + OPERATIONS
+    for name in OURS:
+        assert find(name) in shown, f"configs/board-probes.toml has no {name}"
+        assert f"`{name}`" in OPERATIONS
+        missing = {field for field in fields_of(find(name)) if not re.search(rf"\b{field}\b", told)}
+        assert not missing, f"neither configs/board-probes.toml nor docs/operations.md tells of {missing} of {name}"
+
+
 def test_the_examples_agree_on_who_is_who() -> None:
     loaded = {name: each for name, (_, each) in examples().items()}
     assert getattr(loaded["board.toml"], "farm_id") == getattr(loaded["gateway.toml"], "farm_id")  # noqa: B009

@@ -22,6 +22,8 @@ from contract.messages import (
     ValvePosition,
 )
 from contract.topics import Channel
+from edge.config import RainGaugePart
+from edge.hardware.fakes import FakeHardware
 from irrigation.model import Dose, Entry, Result, Rule, Timetable
 from irrigation.run import RunState
 from tests.fixtures.mosquitto import Mosquitto
@@ -248,6 +250,24 @@ async def test_an_agent_that_dies_leaves_an_interrupted_run_to_its_next_life(ben
         assert ended.reason.code == "agent-ended"
         with_guard = guard.lines.index("valve v1 open")
         guard.wait_for("valve v1 closed", after=with_guard)
+
+
+async def test_rain_that_fell_before_a_restart_is_told_after_it(bench: Bench) -> None:
+    bench.start_guard()
+    quiet = {"report_every_s": 3600.0, "rain_gauge": RainGaugePart(pin=27, mm_per_tip=0.2)}
+    bench.settings = bench.settings.model_copy(update=quiet)
+
+    def rain() -> list[float]:
+        return [one.value for one in gateway.readings if one.quantity is Quantity.RAIN]
+
+    async with bench.listening() as gateway:
+        async with bench.agent():
+            await gateway.until(rain)
+            bench.hardware.pulses(27).add(3)
+        bench.hardware = FakeHardware()  # a new process counts from 0
+        async with bench.agent():
+            await gateway.until(lambda: len(rain()) == 2)
+    assert rain() == [0.0, pytest.approx(0.6)]
 
 
 async def test_a_killed_guard_interrupts_the_run_and_nothing_opens_until_it_is_back(bench: Bench) -> None:
