@@ -10,7 +10,7 @@ from edge.hardware.errors import ProbeFault
 
 I2C_SLAVE, I2C_SMBUS = 0x0703, 0x0720  # linux/i2c-dev.h
 WRITE, READ, WORD_DATA = 0, 1, 3  # I2C_SMBUS_WRITE, I2C_SMBUS_READ, I2C_SMBUS_WORD_DATA
-NOBODY = {errno.ENXIO, errno.EREMOTEIO, errno.ETIMEDOUT}  # what adapters say when no chip acknowledges
+NOBODY = {errno.ENXIO, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENODEV}  # what adapters say when no chip acknowledges
 
 
 class WordBus(Protocol):

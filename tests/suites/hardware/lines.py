@@ -8,10 +8,13 @@ import threading
 import tty
 from collections.abc import Callable, Sequence
 
+import pytest
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from edge.hardware.errors import ProbeFault
 from edge.hardware.fakes import FakeSdi12
+from edge.hardware.ports import Probe
 
 
 class Terminal:
@@ -141,3 +144,15 @@ class Sdi12Bus:
         for probe in self.probes:
             if answer := self.mangle(probe.hear(sent)):
                 os.write(self._terminal.ours, answer)
+
+
+def raws(probe: Probe) -> list[float]:
+    """What the probe tells now."""
+    return [sample.raw for sample in probe.read()]
+
+
+def fault_of(probe: Probe) -> ProbeFault:
+    """The fault that reading the probe ends in."""
+    with pytest.raises(ProbeFault) as caught:
+        probe.read()
+    return caught.value

@@ -7,10 +7,9 @@ import pytest
 from pymodbus.framer import FramerRTU
 
 from edge.hardware.drivers.driver import settings_of
-from edge.hardware.errors import ProbeFault
 from edge.hardware.fakes import FakeHardware
 from edge.hardware.ports import Probe
-from tests.suites.hardware.lines import ModbusBus
+from tests.suites.hardware.lines import ModbusBus, fault_of, raws
 
 MOISTURE = {"quantity": "soil_moisture", "address": 0, "scale": 0.1}
 
@@ -34,16 +33,6 @@ class Board:
         return settings_of({**table, "registers": registers or (MOISTURE,), "timeout_s": 0.2, **more}).open(
             self._hardware
         )
-
-
-def raws(probe: Probe) -> list[float]:
-    return [sample.raw for sample in probe.read()]
-
-
-def fault_of(probe: Probe) -> ProbeFault:
-    with pytest.raises(ProbeFault) as caught:
-        probe.read()
-    return caught.value
 
 
 def framed(text: str) -> bytes:

@@ -7,11 +7,10 @@ import pytest
 
 import edge.hardware.sdi12
 from edge.hardware.drivers.driver import settings_of
-from edge.hardware.errors import ProbeFault
 from edge.hardware.fakes import FakeHardware, FakeSdi12
 from edge.hardware.ports import Probe
 from edge.hardware.sdi12 import crc
-from tests.suites.hardware.lines import Sdi12Bus
+from tests.suites.hardware.lines import Sdi12Bus, fault_of, raws
 
 Wire = Callable[..., Sdi12Bus]
 MOISTURE = {"quantity": "soil_moisture", "place": 1}
@@ -36,16 +35,6 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 def opened(line: Sdi12Bus, **more: Any) -> Probe:
     table = {"driver": "sdi12", "sensor": "soil", "port": line.path, "address": "0", "values": [MOISTURE]}
     return settings_of({**table, **more}).open(FakeHardware())
-
-
-def raws(probe: Probe) -> list[float]:
-    return [sample.raw for sample in probe.read()]
-
-
-def fault_of(probe: Probe) -> ProbeFault:
-    with pytest.raises(ProbeFault) as caught:
-        probe.read()
-    return caught.value
 
 
 def test_the_checksum_is_that_of_the_specification() -> None:
@@ -73,6 +62,10 @@ def test_a_probe_of_before_the_checksum_is_asked_without(wire: Wire) -> None:
 
 def test_a_probe_that_is_ready_at_once_makes_no_request(wire: Wire) -> None:
     assert raws(opened(wire(FakeSdi12("0", 7.5, takes_s=0)))) == [7.5]
+
+
+def test_a_probe_that_is_ready_before_its_time_is_not_waited_for(wire: Wire) -> None:
+    assert raws(opened(wire(FakeSdi12("0", 7.5, takes_s=100)), longest_s=999)) == [7.5]  # the test has a minute
 
 
 def test_a_service_request_that_is_lost_costs_only_its_time(wire: Wire) -> None:

@@ -70,6 +70,7 @@ class Hanging(ProbeSettings):
 
     driver: str = "hanging"
     wire_name: str = "rs485"
+    waits_s: float = 0.05
 
     @property
     def bus(self) -> str:
@@ -81,7 +82,7 @@ class Hanging(ProbeSettings):
 
     @property
     def patience_s(self) -> float:
-        return 0.05
+        return self.waits_s
 
     def open(self, hardware: Hardware) -> Probe:
         return hardware.bus(self.sensor, HangingProbe)
@@ -130,11 +131,17 @@ async def test_who_shares_a_hung_bus_is_told_so_without_waiting_each(caplog: pyt
     hardware = FakeHardware()
     first, second = hardware.bus("soil-8", HangingProbe), hardware.bus("soil-9", HangingProbe)
     second.hangs = False
-    instruments = Instruments(with_probes(Hanging(sensor="soil-8"), Hanging(sensor="soil-9")), hardware, {})
+    settings = with_probes(Hanging(sensor="soil-8"), Hanging(sensor="soil-9", waits_s=10.0))
+    instruments = Instruments(settings, hardware, {})
     await read(instruments)
     assert (first.reads, second.reads) == (1, 0)
     assert [line for line in caplog.messages if "code=hung" in line and "sensor=soil-9" in line]
+    first.hangs = False
     first.let_go.set()
+    async with asyncio.timeout(10):
+        while "soil-9/soil_moisture" not in await read(instruments):
+            pass
+    assert second.reads == 1  # nothing was left waiting for it
     instruments.close()
 
 
