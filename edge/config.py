@@ -31,11 +31,11 @@ class GuardPart(Part):
 
 
 class MeterPart(Part):
-    """A flow meter with a pulse contact. `debounce_us`: more than it bounces, less than half its shortest pulse."""
+    """A flow meter. `debounce_us`: 0 for a hall sensor; for a contact more than it bounces, less than it is closed."""
 
     pin: Pin
     chip: Chip = 0
-    debounce_us: Debounce = 100
+    debounce_us: Debounce = 0
     pulses_per_litre: Annotated[float, Field(gt=0, le=10_000)]
 
 

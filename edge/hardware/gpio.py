@@ -85,7 +85,7 @@ class GpioHardware:
     def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> PulseCounter:
         """Claim an input with pull-up; raise LineFault, also on a factory that cannot count as fast as a meter."""
         if self._name == "lgpio":
-            from edge.hardware.tally import KernelPulses
+            from edge.hardware.edges import KernelPulses
 
             return KernelPulses(pin, chip=chip, debounce_us=debounce_us)
         if self._name in EXACT_CALLBACKS:

@@ -85,7 +85,7 @@ class Hardware(Protocol):
         ...
 
     def pulses(self, pin: int, *, chip: int = 0, debounce_us: int = 0) -> PulseCounter:
-        """Claim an input with pull-up whose falling edges count, if the level then stays for `debounce_us`.
+        """Claim an input with pull-up that a contact pulls to ground; changes within `debounce_us` are one.
 
         `chip` is the number of the /dev/gpiochip that has the pin.
         """
