@@ -93,9 +93,10 @@ class Bus:
                 answer.set_result(self._read(settings))
             except LineFault as exc:
                 answer.set_exception(exc)
-            except Exception as exc:  # a supervisor: drivers are other people's code
-                log.exception("driver failed sensor=%s driver=%s", settings.sensor, settings.driver)
-                answer.set_exception(ProbeFault("driver-failed", f"{settings.driver}: {exc!r}"))
+            except Exception as exc:  # noqa: BLE001 - a supervisor: drivers are other people's code
+                fault = ProbeFault("driver-failed", f"{settings.driver}: {exc!r}")
+                fault.__cause__ = exc
+                answer.set_exception(fault)
 
         if self._thread.ident is None:
             self._thread.start()

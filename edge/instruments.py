@@ -108,7 +108,9 @@ class Instruments:
         self.moisture_pct.pop(probe.sensor, None)
         if probe.sensor not in self._silent:
             self._silent.add(probe.sensor)
-            log.error("sensor does not answer sensor=%s code=%s: %s", probe.sensor, _code(answer), answer)
+            code = _code(answer)
+            trace = answer if code == "driver-failed" else None  # for whoever wrote the driver
+            log.error("sensor does not answer sensor=%s code=%s: %s", probe.sensor, code, answer, exc_info=trace)
         return ()
 
     def _judge(self, probe: ProbeSettings, sample: Sample) -> Judged:

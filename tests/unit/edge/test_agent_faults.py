@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,15 +119,15 @@ async def test_a_guard_that_hangs_is_killed_so_that_it_is_started_anew(bench: Be
 async def test_a_part_that_raises_closes_the_valves_is_told_and_begun_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def bug() -> float:
-        raise RuntimeError("a bug in a driver")
+    async def bug(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug in the agent")
 
     guard = bench.start_guard()
-    async with bench.listening() as gateway, bench.agent():
+    async with bench.listening() as gateway, bench.agent() as agent:
         await gateway.open("run-1")
         await gateway.reached("run-1", _S.OPEN)
         with monkeypatch.context() as patch:
-            patch.setattr(bench.hardware.analog(0), "read", bug)
+            patch.setattr(agent.instruments, "read_all", bug)
             fault: FaultEvent = await gateway.until(
                 lambda: next((event for event in gateway.events if isinstance(event, FaultEvent)), None)
             )
@@ -137,6 +138,19 @@ async def test_a_part_that_raises_closes_the_valves_is_told_and_begun_again(
             guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
         before = len(gateway.readings)
         await gateway.until(lambda: len(gateway.readings) > before)
+
+
+async def test_a_bug_in_a_driver_costs_its_probe_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug() -> float:
+        raise RuntimeError("a bug in a driver")
+
+    bench.start_guard()
+    async with bench.listening() as gateway, bench.agent():
+        monkeypatch.setattr(bench.hardware.analog(0), "read", bug)
+        await gateway.open("run-1", max_s=2.5)
+        ended = await gateway.reached("run-1", _S.DONE)
+        assert ended.reason is None
+        assert not [event for event in gateway.events if isinstance(event, FaultEvent) and event.code == "part-failed"]
 
 
 async def test_no_water_is_a_fault_that_ends_with_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
