@@ -58,8 +58,8 @@ class FarmFile(_Strict):
 def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
-    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are what
-    a new farm begins with, and a farm that is there already keeps its own, also what was changed or deleted.
+    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are
+    what a new farm begins with. A farm that is there already keeps its own, also what was changed or deleted.
     """
     file = load_toml(path, FarmFile)
     try:
