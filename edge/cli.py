@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -66,13 +65,12 @@ def _guard(path: Path) -> int:
 
 def _agent(path: Path) -> int:
     from contract.errors import ConfigError, ContractError
+    from contract.logs import start_log
     from edge.config import load_board
     from edge.hardware.errors import HardwareError
     from edge.hardware.gpio import GpioHardware
 
-    form = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells every wake
+    start_log()
     try:
         settings = load_board(path)
         hardware = GpioHardware(settings.gpio.factory)
@@ -83,12 +81,16 @@ def _agent(path: Path) -> int:
 
 
 async def _run(settings: "BoardSettings", hardware: "Hardware") -> None:
+    from contract.service import notify, watched
     from edge.app import Agent
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Agent(settings, hardware).run(stop)
+    agent = Agent(settings, hardware)
+    async with watched():
+        notify("READY=1")
+        await agent.run(stop)
 
 
 def _complain(sentence: str) -> int:

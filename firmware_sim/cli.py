@@ -1,11 +1,11 @@
 """`tuoi field` and `tuoi demo`."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
 from contract.errors import ConfigError
+from contract.logs import start_log
 from contract.settings import load_toml
 from firmware_sim.settings import FieldSettings
 
@@ -30,7 +30,7 @@ def _field(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("tuoi field", description=FIELD)
     parser.add_argument("--config", type=Path, required=True, help="field.toml; see configs/field.toml")
     settings_file = parser.parse_args(argv).config
-    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    start_log()
     try:
         settings = load_toml(settings_file, FieldSettings)
     except ConfigError as exc:

@@ -91,7 +91,7 @@ class Field:
         try:
             self._world.load(state)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            log.warning("event=state-unreadable path=%s why=%r; the ground is as the settings say", state, exc)
+            log.warning("state unreadable path=%s why=%r; the ground is as the settings say", state, exc)
             self._world = World(self._settings, now)
         self._world.catch_up(now)
 
@@ -102,7 +102,7 @@ class Field:
         path = self._settings.socket
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._serve, path)
-        log.info("event=ready socket=%s boards=%d speed=%g", path, len(self._settings.boards), self._rate)
+        log.info("field ready socket=%s boards=%d speed=%g", path, len(self._settings.boards), self._rate)
         ticking = asyncio.create_task(self._tick(), name="tick")
         try:
             await asyncio.wait([ticking, asyncio.create_task(stop.wait(), name="stop")], return_when="FIRST_COMPLETED")
@@ -205,7 +205,7 @@ class Field:
         for line in released:
             self._tell(line)
         if released:
-            log.info("event=released node=%s pid=%d lines=%d", connection.node, connection.pid, len(released))
+            log.info("lines released node=%s pid=%d lines=%d", connection.node, connection.pid, len(released))
 
     def _inspect(self, connection: Connection, _ask: dict[str, Any]) -> dict[str, Any]:
         connection.inspecting = True
@@ -214,7 +214,7 @@ class Field:
     def _fault(self, _connection: Connection, ask: dict[str, Any]) -> None:
         self._move_water()
         self._wiring.set_fault(ask["name"], ask["key"], on=bool(ask["on"]))
-        log.info("event=fault name=%s key=%s on=%s", ask["name"], ask["key"], bool(ask["on"]))
+        log.info("fault name=%s key=%s on=%s", ask["name"], ask["key"], bool(ask["on"]))
         self._note_valves()
 
     def _speed(self, _connection: Connection, ask: dict[str, Any]) -> None:

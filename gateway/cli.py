@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
 
 from contract.errors import ConfigError, ContractError
+from contract.logs import start_log
+from contract.service import notify, watched
 from contract.settings import load_toml
 from gateway.app import Gateway
 from gateway.settings import Settings
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
             f"server at {uplink.host}:{uplink.port}, journal in {settings.data_dir}"
         )
         return 0
-    _log(args.log)
+    start_log(args.log)
     try:
         asyncio.run(_run(settings))
     except ConfigError as exc:  # a certificate or key that it names cannot be used
@@ -62,13 +63,10 @@ async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Gateway(settings).run(stop)
-
-
-def _log(level: str) -> None:
-    form = "%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=form)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells every wake
+    gateway = Gateway(settings)
+    async with watched():
+        notify("READY=1")
+        await gateway.run(stop)
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -3,14 +3,15 @@
 import argparse
 import asyncio
 import getpass
-import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.errors import ConfigError
+from contract.logs import start_log
+from contract.service import notify, watched
 from server.accounts import LANGUAGES, add_account
-from server.app import bootstrap, open_ledger
+from server.app import App, bootstrap, open_ledger
 from server.errors import Unavailable
 from server.farms import load_farm
 from server.records import Role
@@ -28,11 +29,7 @@ configs/server.toml and configs/farm.toml are examples with every setting explai
 def main(argv: list[str]) -> int:
     """Run the command; 2 = bad usage or configuration, said in one sentence on stderr."""
     asked = _parse(argv)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s level=%(levelname)s module=%(name)s %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    start_log()
     try:
         settings = load_settings(asked.config)
         if asked.act == "load-farm":
@@ -87,10 +84,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _serve(settings: ServerSettings) -> int:
     app = bootstrap(settings)
     try:
-        asyncio.run(app.run())
+        asyncio.run(_run(app))
     finally:
         app.close()
     return 0
+
+
+async def _run(app: App) -> None:
+    async with watched():
+        await app.run(lambda _port: notify("READY=1"))
 
 
 def _load_farm(settings: ServerSettings, asked: argparse.Namespace) -> int:

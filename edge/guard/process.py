@@ -12,12 +12,12 @@ import selectors
 import signal
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge.guard.log import tell
 from edge.guard.settings import GuardSettings
 from edge.guard.table import Cap, Cause, Closed, Refused, Table
 from edge.hardware.errors import HardwareError, LineFault
@@ -220,11 +220,6 @@ class Guard:
             self._agent.sendall(json.dumps(message).encode() + b"\n")
         except OSError as exc:
             tell("warning", "agent does not listen: %s", exc)  # its silence will be noticed by the renewals
-
-
-def tell(level: str, text: str, *values: object) -> None:
-    """Write one line to stderr like the other processes' logs; the logging package would be 1 MB of memory."""
-    print(f"level={level} logger=edge.guard {text % values}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def listen(path: Path) -> socket.socket:

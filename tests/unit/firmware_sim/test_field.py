@@ -78,7 +78,7 @@ def start_field(processes: Processes, socket_path: Path, tmp_path: Path) -> Iter
         settings = tmp_path / "field.toml"
         settings.write_text(FIELD.format(socket=socket_path, folder=tmp_path, speed=speed), encoding="utf-8")
         process = processes.start(sys.executable, "-m", "tuoi", "field", "--config", settings, name="field")
-        process.wait_for("event=ready")
+        process.wait_for("field ready")
         client = FieldClient(socket_path)
         clients.append(client)
         return client

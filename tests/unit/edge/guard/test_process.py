@@ -241,7 +241,7 @@ def test_it_tells_the_service_manager_when_it_is_ready_and_that_it_lives(
 
 def test_the_real_guard_stays_small_on_pins_of_gpiozero(processes: Processes, board: Path) -> None:
     guard = processes.start(sys.executable, "-OO", "-m", "edge.guard", board, cwd=ROOT, name="guard")
-    guard.wait_for("guard ready channels=v1,v2")
+    guard.wait_for("guard ready.* channels=v1,v2")
     agent = Agent(board.parent / "state" / "guard.sock")
     assert agent.open(seconds=0.1)["ok"]["lease_id"] == "a"
     assert agent.hear()["cause"] == "deadline"
