@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the tests need of the system: a broker, an InfluxDB, nginx in front of it, a PostgreSQL, a browser, a font with Vietnamese.
+# What the tests need of the system: a broker, an InfluxDB, nginx in front of it, a PostgreSQL, a browser, a font with
+# Vietnamese, and systemd's own reader of units.
 # Installs what is missing where it may; otherwise says exactly what to type. Quick when nothing is missing.
 set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -11,6 +12,7 @@ need influxd influxdb
 need nginx nginx-light
 need chromium chromium
 [ -n "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || need initdb postgresql
+need systemd-analyze systemd # only its tool that reads units; nothing of it is started
 vietnamese() {
     [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || [ -n "$(fc-list :lang=vi 2>/dev/null | head -n 1)" ]
 }

@@ -1,10 +1,8 @@
 """The house itself: what is there is documented, what is documented is there, and every example works."""
 
-import configparser
 import contextlib
 import io
 import re
-import shutil
 import subprocess
 import tomllib
 import typing
@@ -102,8 +100,6 @@ def routes_of(folder: Path) -> list[str]:
 
 # --- configs --------------------------------------------------------------------------------------------------------
 
-UNITS = sorted((ROOT / "configs").glob("*.service"))
-
 
 def examples() -> dict[str, tuple[type[BaseModel], BaseModel]]:
     """Each example of a process's configuration: its model, and what the process itself makes of the file."""
@@ -158,37 +154,6 @@ def test_every_driver_has_an_example_and_its_settings_are_told_of() -> None:
 def test_the_examples_agree_on_who_is_who() -> None:
     loaded = {name: each for name, (_, each) in examples().items()}
     assert getattr(loaded["board.toml"], "farm_id") == getattr(loaded["gateway.toml"], "farm_id")  # noqa: B009
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_a_systemd_unit_starts_a_command_that_exists_and_comes_back_for_ever(unit: Path) -> None:
-    parsed = configparser.RawConfigParser(strict=False, interpolation=None)
-    parsed.optionxform = str  # type: ignore[assignment,method-assign]
-    parsed.read(unit)
-    service = parsed["Service"]
-    program, *arguments = service["ExecStart"].split()
-    assert program == "/opt/tuoi/.venv/bin/tuoi"
-    assert arguments[0] in tuoi.COMMANDS
-    config = Path(arguments[arguments.index("--config") + 1])
-    assert (ROOT / "configs" / config.name).exists(), f"no example for {config.name}"
-    assert service["Restart"] == "always"
-    assert parsed["Unit"]["StartLimitIntervalSec"] == "0"
-    assert service["User"] == "tuoi"
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_itself_finds_no_fault_in_a_unit(unit: Path, tmp_path: Path) -> None:
-    verify = shutil.which("systemd-analyze")
-    if verify is None:
-        return  # not every system has systemd; the test above reads the unit as we need it
-    program = tmp_path / "tuoi"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    copy = tmp_path / unit.name
-    copy.write_text(unit.read_text().replace("/opt/tuoi/.venv/bin/tuoi", str(program)))
-    found = subprocess.run([verify, "verify", copy], check=False, capture_output=True, text=True, timeout=30)
-    faults = [line for line in found.stderr.splitlines() if unit.name in line]
-    assert not faults, faults
 
 
 # --- what is written about the house --------------------------------------------------------------------------------
