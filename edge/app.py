@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -44,6 +45,7 @@ from edge.guard_client import GuardClient
 from edge.hardware.ports import Hardware
 from edge.instruments import Instruments
 from edge.plan import Plan
+from edge.reload import Reload
 from edge.store import Store
 from edge.waterings import Waterings
 from irrigation.model import Timetable
@@ -89,6 +91,9 @@ class Agent:
         self.plan = Plan(
             store=self.store, outbox=self.outbox, waterings=self.waterings, clock=self.clock, changed=self._changed
         )
+        self.reload = Reload(
+            settings, store=self.store, outbox=self.outbox, busy=lambda: self.waterings.any, take=self._take
+        )
         self.software = _software()
         farm_id, node_id = settings.farm_id, settings.node_id
         death = Status(online=False, boot_id=self.boot_id, at=self.clock.now(), software=self.software)
@@ -103,6 +108,7 @@ class Agent:
         self.sender = Sender(self.outbox, self.link, farm_id, node_id)
         self._stop = asyncio.Event()
         self._state_changed = asyncio.Event()
+        self._taken = asyncio.Event()
         self._replies: asyncio.Queue[Reply] = asyncio.Queue(256)
         self._say_birth(None if db.quarantined is None else db.quarantined.name)
 
@@ -116,6 +122,7 @@ class Agent:
             if quarantined is not None:
                 self.outbox.append(FaultEvent(seq=1, at=now, code="database-replaced", params={"file": quarantined}))
             self.store.note("running", bool, True)  # noqa: FBT003 - a value, not a flag
+            self.reload.tell_good(now)
         self.waterings.interrupted_before()
 
     # --- life ---
@@ -205,7 +212,10 @@ class Agent:
                 self.outbox.append(*readings, *self._flows())
                 self._save()
             self.sender.wake()
-            await asyncio.sleep(self.settings.report_every_s)
+            self._taken.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.report_every_s):
+                    await self._taken.wait()  # other settings: read and told at once, for whoever has just calibrated
 
     def _flows(self) -> list[Reading]:
         return [
@@ -247,7 +257,19 @@ class Agent:
         self.sender.wake()
         self._state_changed.set()
         if not self.waterings.any:
+            self.reload.look()
             self.plan.look()
+
+    def reread(self, load: Callable[[], BoardSettings]) -> None:
+        """Read the board's file again: SIGHUP. Never touches a watering that is under way."""
+        self.reload.read(load, self.clock.now())
+        self.sender.wake()
+
+    def _take(self, settings: BoardSettings) -> None:
+        self.settings = settings
+        self.instruments.take(settings)
+        self.waterings.take(settings)
+        self._taken.set()
 
     async def _guard_news(self, news: Any) -> None:
         await self.waterings.guard_news(news)

@@ -72,6 +72,7 @@ class BoardSettings(Part):
     state_dir: Path
     report_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     max_readings: Annotated[int, Field(ge=1000, le=5_000_000)] = 500_000
+    log: Literal["debug", "info", "warning"] = "info"
     gpio: GpioPart
     guard: GuardPart = GuardPart()
     mqtt: LinkSettings = LinkSettings()

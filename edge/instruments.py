@@ -41,6 +41,13 @@ class Instruments:
         """The last good moisture of each probe; a bad one is not in it."""
         self.battery_v: float | None = None
 
+    def take(self, settings: BoardSettings) -> None:
+        """Calculate with these numbers from now on; what is wired must be what it was."""
+        self._settings = settings
+        for valve in settings.valve:
+            if valve.meter is not None:
+                self.meters[valve.channel].recalibrate(valve.meter.pulses_per_litre)
+
     async def read_all(self, now: datetime, *, trusted: bool) -> list[Reading]:
         """Return a reading of every quantity that answers, in the order of the configuration."""
         readings: list[Reading] = []

@@ -36,6 +36,11 @@ class Meter:
         """Return the monotone total in L."""
         return self._before + self._tally.total() / self._per_litre
 
+    def recalibrate(self, pulses_per_litre: float) -> None:
+        """From now on count so many pulses for a litre; what was counted stays."""
+        self._before = self.litres() - self._tally.total() / pulses_per_litre
+        self._per_litre = pulses_per_litre
+
     def fell(self) -> bool:
         """Whether the counter has fallen since this was last asked: some water is missing in the total."""
         fell, self._tally.lost_count = self._tally.lost_count, False

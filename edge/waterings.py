@@ -68,6 +68,10 @@ class Waterings:
         self._litres_at_open: dict[str, float] = {}
         self._turn = asyncio.Lock()
 
+    def take(self, settings: BoardSettings) -> None:
+        """Believe the probes by these settings from now on; valves and caps must be what they were."""
+        self._probes = {probe.sensor: probe for probe in settings.probe}
+
     @property
     def any(self) -> bool:
         """Whether a run is under way."""
