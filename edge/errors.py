@@ -2,7 +2,8 @@
 
 EdgeError
 ├── GuardLost      the valve guard does not answer; whatever was open is closed by it or by the kernel
-└── GuardRefused   the guard does not open, and says why
+├── GuardRefused   the guard does not open, and says why
+└── Unfit          what a probe showed cannot be made a calibration of
 """
 
 
@@ -20,3 +21,12 @@ class GuardRefused(EdgeError, PermissionError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class Unfit(EdgeError, ValueError):
+    """What a probe showed is no point of a calibration; `code` names a sentence, `params` are its numbers."""
+
+    def __init__(self, code: str, **params: float | str) -> None:
+        super().__init__(f"{code} {params}")
+        self.code = code
+        self.params = params
