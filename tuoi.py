@@ -18,7 +18,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command("firmware_sim", ("demo",), "demo", "a whole farm on this machine, to try it out"),
-    "edge": Command("edge", (), "edge", "one board in the field: `tuoi edge guard` and `tuoi edge agent`"),
+    "edge": Command("edge", (), "edge", "one board in the field: its guard and agent, `check` and `calibrate`"),
     "gateway": Command("gateway", (), "gateway", "one farm: plans the water, hears the boards"),
     "server": Command("server", (), "server", "the cooperative: accounts, history and the phone app"),
     "field": Command("firmware_sim", ("field",), "demo", "a simulated field: soil, pipes, weather"),
@@ -32,6 +32,9 @@ Tưới: irrigation for a farm or a cooperative, from the soil to the phone.
 On a board in the field (two processes, one board):
   tuoi edge guard --config board.toml      holds the valves, closes them at their deadline whatever happens
   tuoi edge agent --config board.toml      reads the probes, waters by its timetable, tells the gateway
+  tuoi edge check --config board.toml      looks at all that is wired and around it, and says what to do
+  tuoi edge calibrate --config board.toml --sensor PROBE
+                                           teaches a probe its own soil
 
 On the farm:
   tuoi gateway --config gateway.toml       plans the water for the whole farm, passes on orders

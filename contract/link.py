@@ -261,6 +261,34 @@ class Link:
             self._down_for = reason
 
 
+async def reach(settings: LinkSettings) -> None:
+    """Open a connection to the broker, with its TLS, and close it without a word; raise NotConnected or ConfigError."""
+    tls = _tls_context(settings)
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _, writer = await asyncio.open_connection(settings.host, settings.port, ssl=tls)
+    except TimeoutError as exc:
+        raise NotConnected(f"{settings.host}:{settings.port}: no answer within {ANSWER_S:.0f} s") from exc
+    except OSError as exc:
+        raise NotConnected(f"{settings.host}:{settings.port}: {exc}") from exc
+    writer.close()
+    with suppress(OSError, ssl.SSLError):
+        await writer.wait_closed()
+
+
+async def try_once(settings: LinkSettings, client_id: str) -> None:
+    """Have the broker accept us, and leave; raise NotConnected or ConfigError.
+
+    A client of that name is thrown out by it, and keeps its session: only for when it does not run.
+    """
+    connection = _Connection(settings, client_id, _tls_context(settings), None, lambda _topic, _why, _payload: None)
+    try:
+        await connection.open()
+        await connection.farewell(None)
+    finally:
+        connection.close()
+
+
 class _Connection:
     """One connection from CONNECT to its end, with a paho client of its own."""
 

@@ -61,7 +61,18 @@ def options_of(*command: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "edge guard", "edge agent", "gateway", "server", "server load-farm", "server add-account", "field"],
+    [
+        "demo",
+        "edge guard",
+        "edge agent",
+        "edge check",
+        "edge calibrate",
+        "gateway",
+        "server",
+        "server load-farm",
+        "server add-account",
+        "field",
+    ],
 )
 def test_every_command_teaches_and_its_options_are_in_operations(command: str) -> None:
     options = options_of(*command.split())

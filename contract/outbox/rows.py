@@ -304,3 +304,10 @@ def _json(seq: int, body: str) -> str:
 
 def _at(body: str) -> datetime:
     return datetime.fromisoformat(json.loads(_json(1, body))["at"])
+
+
+def waiting(db: sqlite3.Connection) -> tuple[int, datetime | None]:
+    """Return how many events the next hop has not stored yet, and when the oldest of them happened; changes nothing."""
+    (count,) = db.execute("SELECT count(*) FROM outbox WHERE lane = ?", (Lane.EVENTS.value,)).fetchone()
+    oldest = db.execute("SELECT body FROM outbox WHERE lane = ? ORDER BY row LIMIT 1", (Lane.EVENTS.value,)).fetchone()
+    return count, _at(oldest[0]) if oldest else None

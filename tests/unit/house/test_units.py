@@ -85,8 +85,9 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     program = tmp_path / "tuoi"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    copy = tmp_path / request.param.name
-    copy.write_text(request.param.read_text().replace(PROGRAM, str(program)))
+    original: Path = request.param
+    copy = tmp_path / original.name
+    copy.write_text(original.read_text().replace(PROGRAM, str(program)))
     return copy
 
 
