@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -157,8 +159,38 @@ async def test_what_needs_a_restart_is_named(bench: Bench, caplog: pytest.LogCap
     assert told == ["these settings need a restart of agent and guard fields=valve.v1.max_open_s,valve.v1.max_day_s"]
 
 
+NO_PROBE = ('[[probe]]\nsensor = "soil-1"\nadc = 0\npoints = [[0.2, 60.0], [0.8, 0.0]]\n', "")
+
+
+async def test_the_service_manager_hears_ready_alive_reloading_and_the_end(
+    bench: Bench, processes: Processes, tmp_path: Path
+) -> None:
+    write(bench, NO_PROBE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(0)
+
+        async def hear(wanted: str) -> None:
+            async with asyncio.timeout(20):
+                while wanted not in (await asyncio.get_running_loop().sock_recv(manager, 200)).decode():
+                    pass
+
+        # The shell takes the place of itself, so that WATCHDOG_PID is the agent's, as systemd makes it.
+        command = f"export WATCHDOG_PID=$$; exec {sys.executable} -m tuoi edge agent --config {bench.path}"
+        environ = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "300000", "PATH": os.environ["PATH"]}
+        agent = processes.start("sh", "-c", command, cwd=ROOT, env=environ)
+        for word in ("READY=1", "WATCHDOG=1", "WATCHDOG=1"):
+            await hear(word)
+        agent.signal(signal.SIGHUP)
+        for word in ("RELOADING=1", "READY=1", "WATCHDOG=1"):
+            await hear(word)
+        agent.signal(signal.SIGTERM)
+        await hear("STOPPING=1")
+        assert await asyncio.to_thread(agent.wait) == 0
+
+
 async def test_the_process_takes_sighup(bench: Bench, processes: Processes) -> None:
-    write(bench, ('[[probe]]\nsensor = "soil-1"\nadc = 0\npoints = [[0.2, 60.0], [0.8, 0.0]]\n', ""))
+    write(bench, NO_PROBE)
     bench.start_guard()
     command = (sys.executable, "-m", "tuoi", "edge", "agent", "--config", bench.path)
     agent = processes.start(*command, cwd=ROOT)

@@ -174,7 +174,7 @@ def test_the_guard_comes_before_the_agent_and_is_not_stopped_with_it() -> None:
 
 def test_whatever_ends_the_guard_the_outputs_are_closed_once_more_and_it_starts_again_quickly() -> None:
     settings = service(CONFIGS / "tuoi-guard.service")
-    assert settings["ExecStopPost"] == [f"{PROGRAM} edge all-off --config /etc/tuoi/board.toml"]
+    assert settings["ExecStopPost"] == [f"{PROGRAM} edge guard --all-off --config /etc/tuoi/board.toml"]
     assert float(settings["RestartSec"][0]) <= 1
     assert settings["PrivateNetwork"] == ["yes"]
     assert settings["MemorySwapMax"] == ["0"]
