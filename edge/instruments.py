@@ -121,7 +121,7 @@ class Instruments:
         return ()
 
     def _judge(self, probe: ProbeSettings, sample: Sample) -> Judged:
-        value, quality, reason = _meaning(probe, sample)
+        value, quality, reason = meaning(probe, sample)
         if sample.quantity is Quantity.SOIL_MOISTURE:
             if quality is Quality.BAD:
                 self.moisture_pct.pop(probe.sensor, None)
@@ -132,7 +132,7 @@ class Instruments:
         return value, quality, reason
 
 
-def _meaning(probe: ProbeSettings, sample: Sample) -> Judged:
+def meaning(probe: ProbeSettings, sample: Sample) -> Judged:
     """Return what a raw value means, and how far it can be believed."""
     if sample.quantity is Quantity.SOIL_MOISTURE and probe.points is not None:
         if sample.unit == SHARE:

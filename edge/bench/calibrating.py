@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,19 +98,22 @@ class Bench:
 
     def __init__(self, path: Path, board: "BoardSettings", sensor: str, samples: int, words: Words) -> None:
         from contract.errors import ConfigError
-        from edge.bench.probes import open_probe
+        from edge.bench.probes import open_probe, taken_by_agent
+        from edge.bench.running import running
 
         known = {probe.sensor: probe for probe in board.probe}
         if sensor not in known:
             raise ConfigError(f"{path} has no probe {sensor!r}; it has {', '.join(known) or 'none'}")
+        if taken_by_agent(known[sensor], running(board.guard_socket)):
+            raise ConfigError(f"the agent speaks on {known[sensor].bus}: sudo systemctl stop tuoi-agent, then again")
         self._path = path
         self._text = path.read_text(encoding="utf-8")
         self._sensor = sensor
-        self._before = known[sensor].points
+        self._before = known[sensor].points or ()
         self._samples = samples
         self._say = words.say
         self._memory = board.state_dir / f"calibration-{sensor}.json"
-        self._read: Callable[[], float] = open_probe(board, sensor)
+        self._raw = open_probe(board, sensor)
 
     # --- with a person ---
 
@@ -131,7 +133,7 @@ class Bench:
                 shots.append(self._ask_for(_number(answer, 0.0)))
             except Unfit as exc:
                 print(say(f"calibrate.{exc.code}", **exc.params))
-        print(say("calibrate.result", points=_shown(curve(shots))))
+        print(say("calibrate.result", points=_shown(curve(shots, is_share=self._raw.is_share))))
         if input(say("calibrate.write", path=self._path) + " ").strip().lower()[:1] in {"n", "k"}:  # no, non, không
             print(say("calibrate.stopped"))
             return 1
@@ -167,13 +169,13 @@ class Bench:
         """Read the probe often enough and return the point; raise Unfit or HardwareError."""
         from edge.control.fit import shoot
 
-        shares: list[float] = []
+        raws: list[float] = []
         for count in range(self._samples):
             if count:
                 time.sleep(EVERY_S)
-            shares.append(self._read())
-        shot = shoot(pct, shares)
-        print(self._say("calibrate.taken", pct=pct, share=shot.share, spread=shot.spread * 100, count=shot.count))
+            raws.append(self._raw.read())
+        shot = shoot(pct, raws, is_share=self._raw.is_share)
+        print(self._say("calibrate.taken", pct=pct, raw=shot.raw, spread=shot.spread, count=shot.count))
         return shot
 
     def write(self, shots: "list[Shot]") -> None:
@@ -182,7 +184,7 @@ class Bench:
         from edge.config import load_board
         from edge.control.fit import curve
 
-        points = curve(shots)
+        points = curve(shots, is_share=self._raw.is_share)
         changed = with_points(self._text, self._sensor, points)
         kept = replace(self._path, self._text, changed, load_board, datetime.now(UTC))
         print(self._say("calibrate.written", path=self._path, kept=kept, points=_shown(points)))
@@ -233,8 +235,8 @@ def _number(answer: str, usual: float) -> float:
 
 
 def _shown(points: "tuple[tuple[float, float], ...]") -> str:
-    return ", ".join(f"{share:.3f} = {pct:g} %" for share, pct in points)
+    return ", ".join(f"{raw:.4g} = {pct:g} %" for raw, pct in points) or "-"
 
 
 def _listed(shots: "list[Shot]") -> str:
-    return _shown(tuple((shot.share, shot.pct) for shot in sorted(shots, key=lambda shot: shot.pct)))
+    return _shown(tuple((shot.raw, shot.pct) for shot in sorted(shots, key=lambda shot: shot.pct)))

@@ -112,7 +112,7 @@ def _look(args: argparse.Namespace, board: "BoardSettings", channels: list[str],
     else:
         yield from wires.pins(board, hardware, runs)
         yield from wires.buses(board)
-        yield from wires.probes(board, hardware)
+        yield from wires.probes(board, hardware, runs)
         yield from wires.meters(board, hardware, runs, machine.litres(database), args.listen)
     yield from (one for one in asyncio.run(clicks.look_at(board, runs)) if one.what not in channels)
     if channels:

@@ -8,13 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
-from contract.messages import Quality
+from contract.messages import UNIT, Quality
 from edge.bench.findings import Finding, broken, look, ok
+from edge.bench.probes import taken_by_agent
 from edge.bench.running import Running
 from edge.config import BoardSettings
-from edge.control.calibration import moisture
+from edge.hardware.drivers.driver import ProbeSettings
 from edge.hardware.errors import HardwareError
-from edge.hardware.ports import Hardware, PulseCounter
+from edge.hardware.ports import Hardware, PulseCounter, Sample
+from edge.instruments import meaning
 
 ROOT = Path("/")
 
@@ -72,7 +74,7 @@ def buses(board: BoardSettings, root: Path = ROOT) -> Iterator[Finding]:
     """What the kernel has of buses, and what answers on them."""
     if board.gpio.factory != "lgpio":
         return
-    if board.probe or board.battery or board.thermometer:
+    if any(probe.bus == "spi-0" for probe in board.probes):
         spi = root / "dev/spidev0.0"
         yield ok("bus", "SPI", "spi-there") if spi.exists() else broken("bus", "SPI", "spi-missing")
     for bus in sorted((root / "dev").glob("i2c-*")):
@@ -99,35 +101,34 @@ def _i2c(bus: Path) -> Finding:
     return ok("bus", bus.name, "i2c-found", addresses=", ".join(found)) if found else ok("bus", bus.name, "i2c-empty")
 
 
-def probes(board: BoardSettings, hardware: Hardware) -> Iterator[Finding]:
+def probes(board: BoardSettings, hardware: Hardware, runs: Running) -> Iterator[Finding]:
     """Each probe's raw value, what it means, and how far it can be believed."""
-    for probe in board.probe:
-        try:
-            share = hardware.analog(probe.adc).read()
-        except HardwareError as exc:
-            yield broken("probe", probe.sensor, "probe-silent", why=str(exc))
+    for probe in board.probes:
+        if taken_by_agent(probe, runs):
+            yield ok("sensor", probe.sensor, "probe-agent", bus=probe.bus)
             continue
-        pct, quality, reason = moisture(share, probe.points)
-        params = {"share": round(share, 4), "pct": round(pct, 1)}
-        if quality is Quality.GOOD:
-            yield ok("probe", probe.sensor, "probe-good", **params)
-        elif quality is Quality.SUSPECT:
-            yield look("probe", probe.sensor, "probe-outside", **params)
-        else:
-            yield broken("probe", probe.sensor, f"probe-{reason}", **params)
-    battery, thermometer = board.battery, board.thermometer
-    if battery is not None:
-        yield _measured("battery", hardware, battery.adc, battery.reference_v * battery.divider, 0.0, "V")
-    if thermometer is not None:
-        yield _measured("air", hardware, thermometer.adc, thermometer.reference_v * 100, -50.0, "°C")
+        try:
+            samples = probe.open(hardware).read()
+        except HardwareError as exc:
+            yield broken("sensor", probe.sensor, "probe-silent", why=str(exc), bus=probe.bus)
+            continue
+        yield from (_judged(probe, sample) for sample in samples)
 
 
-def _measured(what: str, hardware: Hardware, adc: int, per_share: float, plus: float, unit: str) -> Finding:
-    try:
-        share = hardware.analog(adc).read()
-    except HardwareError as exc:
-        return broken("sensor", what, "probe-silent", why=str(exc))
-    return ok("sensor", what, "measured", value=round(share * per_share + plus, 1), unit=unit, share=round(share, 4))
+def _judged(probe: ProbeSettings, sample: Sample) -> Finding:
+    value, quality, reason = meaning(probe, sample)
+    params: dict[str, float | str] = {
+        "raw": round(sample.raw, 4),
+        "value": round(value, 1),
+        "unit": UNIT[sample.quantity],
+    }
+    if reason in {"open-circuit", "short-circuit"}:
+        return broken("sensor", probe.sensor, f"probe-{reason}", **params)
+    if reason == "clamped":
+        return look("sensor", probe.sensor, "probe-outside", **params)
+    if quality is Quality.GOOD:
+        return ok("sensor", probe.sensor, "measured", **params)
+    return look("sensor", probe.sensor, "probe-doubted", reason=reason or quality.value, **params)
 
 
 def meters(
@@ -142,7 +143,7 @@ def meters(
     counters: dict[str, PulseCounter] = {}
     for channel, meter in wired.items():
         with suppress(HardwareError):  # told as a pin
-            counters[channel] = hardware.pulses(meter.pin)
+            counters[channel] = hardware.pulses(meter.pin, chip=meter.chip, debounce_us=meter.debounce_us)
     until_s = monotonic() + listen_s
     while counters and monotonic() < until_s:
         sleep(0.05)

@@ -124,7 +124,7 @@ def test_the_new_file_takes_the_place_of_the_old_one_which_is_kept(tmp_path: Pat
 
 def test_a_file_that_would_not_load_leaves_the_old_one(tmp_path: Path) -> None:
     path = board(tmp_path)
-    with pytest.raises(ConfigError, match="rising shares"):
+    with pytest.raises(ConfigError, match="points must have rising"):
         replace(path, EXAMPLE, with_points(EXAMPLE, "soil-1", POINTS[::-1]), load_board, NOW)
     assert path.read_text() == EXAMPLE
     assert list(tmp_path.iterdir()) == [path]

@@ -26,8 +26,8 @@ def test_a_board_at_work_is_looked_at_and_not_disturbed(hill: Hill) -> None:
     assert seen.at("process", "agent") == ("ok", "agent-runs")
     assert seen.at("pin", "GPIO 17") == ("ok", "pin-guard")
     assert seen.at("pin", "GPIO 22") == ("ok", "pin-agent")
-    assert seen.at("probe", "soil-1") == ("ok", "probe-good")
-    assert seen.rows["probe", "soil-1"]["params"]["pct"] == pytest.approx(20, abs=3)
+    assert seen.at("sensor", "soil-1") == ("ok", "measured")
+    assert seen.rows["sensor", "soil-1"]["params"]["value"] == pytest.approx(20, abs=3)
     assert seen.at("sensor", "battery") == ("ok", "measured")
     assert seen.at("meter", "v1") == ("ok", "meter-total")
     assert seen.at("disk", "") == ("ok", "disk-good")
@@ -90,8 +90,8 @@ def test_a_pin_that_another_holds_is_broken_and_says_who(hill: Hill, processes: 
 def test_a_broken_probe_says_what_to_look_at(hill: Hill, fault: str, code: str) -> None:
     hill.field.fault(fault, "board-1/0")
     seen = hill.check("--language", "en")
-    assert seen.at("probe", "soil-1") == ("broken", code)
-    assert "supply" in seen.rows["probe", "soil-1"]["do"]
+    assert seen.at("sensor", "soil-1") == ("broken", code)
+    assert "supply" in seen.rows["sensor", "soil-1"]["do"]
     assert seen.code == 2
 
 

@@ -70,7 +70,7 @@ def test_the_language_is_that_asked_for_or_of_the_terminal_or_ours(
 
 
 FOUND = [
-    ok("probe", "soil-1", "probe-good", share=0.605, pct=30.0),
+    ok("sensor", "soil-1", "measured", raw=0.605, value=30.0, unit="%"),
     look("process", "agent", "agent-away"),
     broken("pin", "GPIO 17 (v1)", "pin-taken", by="process 12"),
 ]
@@ -82,7 +82,7 @@ def test_the_worst_of_all_is_the_exit_code() -> None:
 
 def test_a_table_says_what_was_seen_and_under_it_what_to_do() -> None:
     lines = table(FOUND, Words("en"), width=80).splitlines()
-    assert lines[0] == "OK      probe soil-1      0.605 of the reference = 30 %"
+    assert lines[0] == "OK      sensor soil-1     30 % (raw 0.605)"
     assert lines[1].startswith("LOOK    process agent     is not connected to the guard")
     assert lines[2].strip().startswith("→ Start it: sudo systemctl start tuoi-agent.")
     assert all(len(line) <= 80 for line in lines)

@@ -51,15 +51,14 @@ def test_numbers_to_calculate_with_are_taken(tmp_path: Path) -> None:
         ('channel = "v2"', 'channel = "v3"', "valve"),
         ('host = "127.0.0.1"', 'host = "10.0.0.1"', "mqtt.host"),
         ('node_id = "board-1"', 'node_id = "board-2"', "node_id"),
-        ("[battery] ", "[battery]\nreference_v = 5.0\n#", None),
+        ("[battery] ", "[battery]\nreference_v = 5.0\n#", "battery.reference_v"),
         ("[rain_gauge]\npin = 27\nmm_per_tip = 0.2", "", "rain_gauge"),
     ],
 )
-def test_what_is_wired_stays_as_it_was_and_is_named(tmp_path: Path, old: str, new: str, place: str | None) -> None:
+def test_what_is_wired_stays_as_it_was_and_is_named(tmp_path: Path, old: str, new: str, place: str) -> None:
     merged, needs_restart = merge(BOARD.model_dump(), changed(tmp_path, (old, new)))
-    assert needs_restart == ((place,) if place else ())
-    if place:
-        assert BoardSettings.model_validate(merged) == BOARD
+    assert needs_restart == (place,)
+    assert BoardSettings.model_validate(merged) == BOARD
 
 
 VALVE = st.fixed_dictionaries(
