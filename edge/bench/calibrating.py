@@ -24,8 +24,8 @@ Teaches a soil probe what its own soil is like. Without --point it guides you: d
 more if you like. At each it takes a number of readings, shows how far they are apart, and refuses what is not steady.
 
 The points go into board.toml in one step: your comments and everything else stay, the old file is kept beside it, and
-nothing is written that the agent would not load. The agent may go on running; it takes the new points when told to
-(systemctl reload tuoi-agent). Nothing here opens a valve."""
+nothing is written that the agent would not load. The agent may go on running, unless the probe is on a serial port; it
+takes the new points when told to (systemctl reload tuoi-agent). Nothing here opens a valve."""
 EXAMPLE = """\
 example:
   sudo tuoi edge calibrate --config /etc/tuoi/board.toml --sensor soil-1

@@ -10,12 +10,14 @@ from contract.messages import FaultEvent
 from contract.outbox import Outbox
 from contract.store import open_database
 from edge.bench import machine
+from edge.bench.probes import taken_by_agent
 from edge.bench.running import Running, running
 from edge.bench.wires import buses, held_by
 from edge.config import load_board
 from edge.store import Store
 
-BOARD = load_board(Path(__file__).parents[4] / "configs" / "board.toml")
+CONFIGS = Path(__file__).parents[4] / "configs"
+BOARD = load_board(CONFIGS / "board.toml")
 
 
 def codes(findings: object) -> list[tuple[str, str]]:
@@ -125,6 +127,13 @@ def test_a_database_is_whole_waits_or_is_damaged(tmp_path: Path) -> None:
     assert codes(machine.database(path)) == [("broken", "database-corrupt")]
     path.write_text("this was a database once")
     assert codes(machine.database(path)) == [("broken", "database-corrupt")]
+
+
+def test_a_serial_port_is_left_to_the_agent_that_runs_and_a_converter_is_shared() -> None:
+    probes = {probe.driver: probe for probe in load_board(CONFIGS / "board-probes.toml").probes}
+    agent, guard = Running(guard=True, agent=True), Running(guard=True)
+    assert {name for name, probe in probes.items() if taken_by_agent(probe, agent)} == {"modbus", "sdi12"}
+    assert not any(taken_by_agent(probe, guard) for probe in probes.values())
 
 
 UNIX = """\
