@@ -7,6 +7,7 @@ from contract.messages import Quantity
 from edge.bench.running import Running
 from edge.config import BoardSettings
 from edge.hardware.drivers.driver import ProbeSettings
+from edge.hardware.drivers.wired import SerialSettings
 from edge.hardware.errors import LineFault, ProbeFault
 from edge.hardware.gpio import GpioHardware
 from edge.hardware.ports import SHARE, Sample
@@ -27,7 +28,7 @@ class Raw:
 
 def taken_by_agent(probe: ProbeSettings, runs: Running) -> bool:
     """Whether only the agent may speak on the probe's bus now: a serial port has one user."""
-    return runs.agent and probe.bus.startswith("/")
+    return runs.agent and isinstance(probe, SerialSettings)
 
 
 def open_probe(board: BoardSettings, sensor: str) -> Raw:

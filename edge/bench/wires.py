@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from contract.messages import UNIT, Quality
+from edge.bench.addresses import answering
 from edge.bench.findings import Finding, broken, look, ok
 from edge.bench.probes import taken_by_agent
 from edge.bench.running import Running
@@ -111,6 +112,8 @@ def probes(board: BoardSettings, hardware: Hardware, runs: Running) -> Iterator[
             samples = probe.open(hardware).read()
         except HardwareError as exc:
             yield broken("sensor", probe.sensor, "probe-silent", why=str(exc), bus=probe.bus)
+            if others := answering(probe, hardware):
+                yield look("bus", probe.bus, "addresses", addresses=", ".join(others))
             continue
         yield from (_judged(probe, sample) for sample in samples)
 

@@ -38,6 +38,16 @@ class Sdi12Line:
             self._port.hear(lambda heard: request in more + heard, wait_s + REQUEST_SPARE_S)
         return self._values(address, count, checksum=checksum)
 
+    def answers(self, address: str) -> bool:
+        """Whether a probe of that address is there (`a!`, asked once); raise ProbeFault for the port alone."""
+        try:
+            self._once(address, "", checksum=False)
+        except ProbeFault as exc:
+            if exc.code == "bus-error":
+                raise
+            return False
+        return True
+
     def close(self) -> None:
         """Give the port back."""
         self._port.close()
