@@ -64,7 +64,8 @@ class Subscription:
                         return
                 yield "snapshot", self._last_id, encode(self._view.snapshot(self._now()))
             try:
-                message = await asyncio.wait_for(self._queue.get(), HEARTBEAT_S)
+                async with asyncio.timeout(HEARTBEAT_S):
+                    message = await self._queue.get()
             except TimeoutError:
                 yield "heartbeat", self._last_id, encode({"at": iso(self._now())})
                 continue

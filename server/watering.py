@@ -165,7 +165,8 @@ class Watering:
         """Give up on orders that nobody answers, and say stops again."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 self.tick(self._now())
