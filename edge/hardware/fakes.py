@@ -27,6 +27,36 @@ class FakeValve:
         self.released = True
 
 
+class FakeLatchingValve(FakeValve):
+    """A valve that keeps its place when it is released; `pulses` are those that it got, True = to open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pulses: list[bool] = []
+
+    def set(self, is_open: bool) -> None:
+        """Take a pulse, also one that changes nothing, or raise LineFault when stuck."""
+        super().set(is_open)
+        self.pulses.append(is_open)
+
+    def close(self) -> None:
+        """Release: nothing moves."""
+        self.released = True
+
+
+class FakeLevel:
+    """An input that is `on`, or faults while that is None."""
+
+    def __init__(self) -> None:
+        self.on: bool | None = False
+
+    def is_on(self) -> bool:
+        """Return `on`."""
+        if self.on is None:
+            raise LineFault("fake input: no answer")
+        return self.on
+
+
 class FakeAnalog:
     """An input that shows `share` (0.0-1.0), or faults while it is None."""
 

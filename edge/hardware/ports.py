@@ -5,22 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from contract.messages import Quantity
+from edge.hardware.lines import ValveOutput
 
 Bus = TypeVar("Bus")
 
 SHARE = "share"  # the raw unit of a converter's input: its share of the reference, 0.0 to 1.0
-
-
-class ValveOutput(Protocol):
-    """One normally-closed valve."""
-
-    def set(self, is_open: bool) -> None:
-        """Drive the line and read it back; raise LineFault if it does not follow."""
-        ...
-
-    def close(self) -> None:
-        """Release the line, which closes the valve."""
-        ...
 
 
 class AnalogInput(Protocol):

@@ -7,8 +7,9 @@ from gpiozero.pins.mock import MockFactory
 
 from edge.hardware.fakes import FakeHardware
 from edge.hardware.gpio import GpioAnalog, GpioPulses
+from edge.hardware.lines import ValveOutput
 from edge.hardware.outputs import GpioValve
-from edge.hardware.ports import AnalogInput, Bus, Hardware, PulseCounter, ValveOutput
+from edge.hardware.ports import AnalogInput, Bus, Hardware, PulseCounter
 
 PIN, METER, CHANNEL = 17, 22, 3
 
