@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench venv venv-dev web system web-tools test-web test-python check-python check-docs check-web lock
+.PHONY: help run test check fix bench venv venv-dev web system web-tools test-web test-python test-guard check-python check-docs check-web lock
 bin := .venv/bin
 ARGS ?=
 
@@ -19,7 +19,7 @@ help:
 run: venv web
 	@exec $(bin)/tuoi demo $(ARGS)
 
-test: system test-web test-python
+test: system test-web test-python test-guard
 
 check: check-python check-docs check-web
 
@@ -52,6 +52,15 @@ test-web: web-tools
 
 test-python: venv-dev web
 	@scripts/test.sh $(ARGS)
+
+# The valve guard again, with its processes, under a tracer: every branch of it must be gone through.
+guard_coverage := $(bin)/python -m coverage
+guard_rc := --rcfile=tests/unit/edge/guard/coverage.toml
+test-guard: venv-dev
+	@rm -f .coverage.guard*
+	$(guard_coverage) run $(guard_rc) -m pytest -q tests/unit/edge/guard
+	@$(guard_coverage) combine -q $(guard_rc)
+	$(guard_coverage) report $(guard_rc)
 
 check-python: venv-dev
 	$(bin)/ruff format --check .

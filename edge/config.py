@@ -1,13 +1,14 @@
 """A board's own file, board.toml: what is wired to it and the caps that nobody above can raise."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 
 from contract.link import LinkSettings
 from contract.messages import ChannelInfo, Quantity, SensorInfo, Slug
 from contract.settings import load_toml
+from edge.guard.settings import PULSES_MOST_S
 from edge.hardware.drivers.analog import Supply, Tmp36
 from edge.hardware.drivers.driver import Part, ProbeSettings, settings_of
 
@@ -39,20 +40,57 @@ class MeterPart(Part):
     pulses_per_litre: Annotated[float, Field(gt=0, le=10_000)]
 
 
-class ValvePart(Part):
-    """One valve; `max_open_s` caps one run, `max_day_s` all of 24 hours (default 4 runs of the longest)."""
+class _OutputPart(Part):
+    """An output; `max_open_s` caps one run, `max_day_s` all of 24 hours (default 4 runs of the longest)."""
 
-    channel: Slug
     pin: Pin
+    active_high: bool = True
     max_open_s: Annotated[float, Field(ge=1, le=86_400)]
     max_day_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
-    active_high: Literal[True] = True
-    meter: MeterPart | None = None
 
     @property
     def day_s(self) -> float:
         """The cap of 24 hours in s."""
         return self.max_day_s if self.max_day_s is not None else min(86_400.0, 4 * self.max_open_s)
+
+
+class LatchPart(Part):
+    """A latching valve: a pulse of `pulse_ms` on the valve's `pin` opens it, one on `close_pin` closes it.
+
+    Closing is repeated every `reclose_s` while it is closed, since nothing tells where such a valve stands.
+    """
+
+    close_pin: Pin
+    pulse_ms: Annotated[float, Field(ge=10, le=200)] = 60.0
+    reclose_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+
+
+class ValvePart(_OutputPart):
+    """One valve, normally closed or latching, that may drink from a supply."""
+
+    channel: Slug
+    supply: Slug | None = None
+    latch: LatchPart | None = None
+    meter: MeterPart | None = None
+
+
+class SupplyPart(_OutputPart):
+    """A pump or a master valve that runs while one of its valves needs it; its run is a stretch over several of theirs.
+
+    Delays in s against the valve, below 0: the supply first. It starts `start_after_s` after its valve has opened and
+    stops `stop_after_s` after the last one has shut.
+    """
+
+    name: Slug
+    start_after_s: Annotated[float, Field(ge=-60, le=60)] = 0.0
+    stop_after_s: Annotated[float, Field(ge=-60, le=60)] = 0.0
+
+
+class ReservePart(Part):
+    """An input that is on while there is charge enough to close every latching valve."""
+
+    pin: Pin
+    active_high: bool = True
 
 
 class RainGaugePart(Part):
@@ -77,6 +115,8 @@ class BoardSettings(Part):
     guard: GuardPart = GuardPart()
     mqtt: LinkSettings = LinkSettings()
     valve: Annotated[tuple[ValvePart, ...], Field(min_length=1, max_length=32)]
+    supply: Annotated[tuple[SupplyPart, ...], Field(max_length=8)] = ()
+    reserve: ReservePart | None = None
     probe: tuple[AnyProbe, ...] = ()
     battery: Supply | None = None
     thermometer: Tmp36 | None = None
@@ -84,12 +124,15 @@ class BoardSettings(Part):
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> "BoardSettings":
+        pins = [valve.pin for valve in self.valve] + [supply.pin for supply in self.supply]
+        pins += [valve.latch.close_pin for valve in self.valve if valve.latch]
+        pins += [self.reserve.pin] if self.reserve else []
         meters = [valve.meter for valve in self.valve if valve.meter]
         inputs: list[MeterPart | RainGaugePart] = [*meters, *([self.rain_gauge] if self.rain_gauge else [])]
         for what, values in (
-            ("", [f"pin {valve.pin}" for valve in self.valve] + [_line(part) for part in inputs]),
+            ("", [f"pin {pin}" for pin in pins] + [_line(part) for part in inputs]),
             ("", [claim for probe in self.probes for claim in probe.claims]),
-            ("valve.channel ", [valve.channel for valve in self.valve]),
+            ("channel ", [valve.channel for valve in self.valve] + [supply.name for supply in self.supply]),
             ("probe.sensor ", [probe.sensor for probe in self.probes]),
         ):
             seen: set[str] = set()
@@ -103,9 +146,24 @@ class BoardSettings(Part):
                 raise ValueError(f"probes {other.sensor} and {probe.sensor} do not agree on how {probe.bus} is set")
         if self.node_id == "gateway":
             raise ValueError("node_id 'gateway' is the farm's gateway, a board needs another")
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_fit(self) -> "BoardSettings":
+        supplies = {supply.name for supply in self.supply}
+        for name, part in (*((one.channel, one) for one in self.valve), *((one.name, one) for one in self.supply)):
+            if part.day_s < part.max_open_s:
+                raise ValueError(f"{name}: max_day_s must be at least max_open_s")
         for valve in self.valve:
-            if valve.day_s < valve.max_open_s:
-                raise ValueError(f"valve {valve.channel}: max_day_s must be at least max_open_s")
+            if valve.supply is not None and valve.supply not in supplies:
+                raise ValueError(f"valve {valve.channel}: there is no [[supply]] {valve.supply!r}")
+        pulses_ms = [valve.latch.pulse_ms for valve in self.valve if valve.latch]
+        if pulses_ms and self.reserve is None:
+            raise ValueError(
+                "valve.latch needs [reserve]: a valve that stays open without current must be able to close"
+            )
+        if sum(pulses_ms) > PULSES_MOST_S * 1000:
+            raise ValueError(f"valve.latch.pulse_ms: all pulses together must be {PULSES_MOST_S * 1000:g} ms at most")
         return self
 
     @property

@@ -25,17 +25,26 @@ _PEERCRED = struct.Struct("3i")
 
 @dataclass(frozen=True, slots=True)
 class GuardNews:
-    """What the guard told unasked: `closed`, `close-failed` or `close-recovered`."""
+    """What the guard told unasked: `opened` (after its supply), `closed`, `close-failed` or `close-recovered`."""
 
     event: str
     channel: str
     lease_id: str | None = None
     cause: str | None = None
     open_s: float = 0.0
+    left_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A lease: its valve is open for `left_s` at most, or opens in `opens_in_s`, once its supply runs."""
+
+    left_s: float
+    opens_in_s: float = 0.0
 
 
 class GuardClient:
-    """Keeps the connection to the guard. `leases` are renewed twice a second while they are in it."""
+    """Keeps the connection to the guard. `leases` (id -> channel) are renewed twice a second while they are in it."""
 
     def __init__(
         self,
@@ -45,7 +54,9 @@ class GuardClient:
         on_lost: Callable[[], Awaitable[None]],
         on_up: Callable[[], None],
     ) -> None:
-        self.leases: set[str] = set()
+        self.leases: dict[str, str] = {}
+        self.locked: dict[str, str] = {}
+        """What is locked, and why, when the guard was last asked."""
         self.failed: frozenset[str] = frozenset()
         """Channels that did not close when the guard was last asked."""
         self._path = path
@@ -61,6 +72,10 @@ class GuardClient:
     def up(self) -> bool:
         """Whether the guard is connected."""
         return self._writer is not None
+
+    def holder(self, channel: str) -> str | None:
+        """Return the lease that a channel is held by, as far as is known here."""
+        return next((lease_id for lease_id, held in self.leases.items() if held == channel), None)
 
     async def run(self) -> None:
         """Connect for ever; a task of the agent."""
@@ -86,15 +101,15 @@ class GuardClient:
             self.leases.clear()
             await self._on_lost()
 
-    async def open(self, channel: str, lease_id: str, seconds: float) -> float:
-        """Have a valve opened; return the seconds left to its deadline. Raise GuardLost or GuardRefused."""
-        self.leases.add(lease_id)
+    async def open(self, channel: str, lease_id: str, seconds: float) -> Granted:
+        """Have a valve opened, now or when its supply runs: `opened` tells. Raise GuardLost or GuardRefused."""
+        self.leases[lease_id] = channel
         try:
             answer = await self._ask(do="open", channel=channel, lease_id=lease_id, seconds=seconds)
         except BaseException:
-            self.leases.discard(lease_id)
+            self.leases.pop(lease_id, None)
             raise
-        return float(answer["left_s"])
+        return Granted(float(answer["left_s"]), float(answer["opens_in_s"]))
 
     async def close(self, channel: str) -> None:
         """Have a valve closed; the news comes by `on_news`. Raise GuardLost."""
@@ -103,6 +118,14 @@ class GuardClient:
     async def close_all(self) -> None:
         """Have every valve closed. Raise GuardLost."""
         await self._note(await self._ask(do="close-all"))
+
+    async def lock(self, name: str, why: str) -> None:
+        """Have an output shut until it is unlocked, with all that drinks from it. Raise GuardLost or GuardRefused."""
+        await self._note(await self._ask(do="lock", name=name, why=why))
+
+    async def unlock(self, name: str) -> None:
+        """Let an output open again when it is asked to. Raise GuardLost or GuardRefused."""
+        await self._note(await self._ask(do="unlock", name=name))
 
     async def _ask(self, **request: Any) -> Any:
         async with self._turn:
@@ -130,6 +153,7 @@ class GuardClient:
         news = [GuardNews("close-failed", channel) for channel in now - self.failed]
         news += [GuardNews("close-recovered", channel) for channel in self.failed - now]
         self.failed = now
+        self.locked = dict(state["locked"])
         for one in news:
             await self._on_news(one)
 
@@ -145,7 +169,7 @@ class GuardClient:
                 if "event" in message:
                     news = GuardNews(**message)
                     if news.event in {"closed", "close-failed"} and news.lease_id is not None:
-                        self.leases.discard(news.lease_id)
+                        self.leases.pop(news.lease_id, None)
                     if news.event == "close-failed":
                         self.failed |= {news.channel}
                     elif news.event == "close-recovered":

@@ -22,7 +22,7 @@ from edge.clock import Clock
 from edge.config import BoardSettings, ValvePart
 from edge.control.admission import ChannelStanding, refuse
 from edge.control.order import Order
-from edge.control.watering import Watering
+from edge.control.watering import Watering, by_cause
 from edge.errors import GuardLost, GuardRefused
 from edge.guard_client import GuardClient, GuardNews
 from edge.instruments import Instruments
@@ -30,14 +30,6 @@ from edge.store import Store
 from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
-
-_BY_CAUSE = {
-    "deadline": (RunState.DONE, None),
-    "not-renewed": (RunState.INTERRUPTED, "not-renewed"),
-    "agent-gone": (RunState.INTERRUPTED, "restarted"),
-    "ending": (RunState.INTERRUPTED, "guard-ended"),
-    "told": (RunState.STOPPED, "stopped"),
-}
 
 
 class Waterings:
@@ -96,7 +88,7 @@ class Waterings:
         async with self._turn:
             reason = refuse(
                 order,
-                self._standing(order.channel),
+                self.standing(order.channel),
                 self._clock.now(),
                 was_closed=self._store.has_ended(order.run_id),
                 guard_up=self._guard.up,
@@ -120,7 +112,7 @@ class Waterings:
         if meter is not None:
             self._litres_at_open[order.channel] = meter.litres()
         try:
-            left_s = await self._guard.open(order.channel, order.run_id, order.max_s)
+            granted = await self._guard.open(order.channel, order.run_id, order.max_s)
         except GuardRefused as exc:
             self._fail(watering, Reason(code=f"guard-{exc.code}", params={"detail": str(exc)[:200]}))
             return
@@ -128,10 +120,18 @@ class Waterings:
             # It may have opened and not said so; it closes what is not renewed, and a restarted one closes all.
             self._fail(watering, Reason(code="guard-lost", params={"detail": str(exc)[:200]}))
             return
-        if self._open.get(order.channel) is not watering:
-            return  # lost between its answer and us: told by `guard_lost`
+        if granted.opens_in_s > 0:
+            self._changed()  # its supply goes first: "opened" comes
+        else:
+            self._opened(watering, granted.left_s)
+
+    def _opened(self, watering: Watering, left_s: float) -> None:
+        order = watering.order
+        if self._open.get(order.channel) is not watering or watering.state is not RunState.OPENING:
+            return  # lost between the guard's answer and us: told by `guard_lost`; or told to end meanwhile
         now = self._clock.now()
-        watering.opened(now, now + timedelta(seconds=left_s), _now_s(), metered=meter is not None)
+        metered = order.channel in self._instruments.meters
+        watering.opened(now, now + timedelta(seconds=left_s), _now_s(), metered=metered)
         with self._store.transaction():
             self._store.lease_opened(order.run_id, now)
             self._report(watering, RunState.OPEN)
@@ -172,8 +172,10 @@ class Waterings:
         watering = self._open.get(news.channel)
         if watering is None:
             return
+        if news.event == "opened" and news.lease_id == watering.order.run_id:
+            self._opened(watering, news.left_s)
         if news.event in {"closed", "close-recovered"} and news.lease_id in {watering.order.run_id, None}:
-            state, code = _BY_CAUSE.get(news.cause or "", (RunState.INTERRUPTED, "closed-by-guard"))
+            state, code = by_cause(news.cause)
             if news.cause == "deadline" and watering.wanted_more():
                 code = "time-cap"
             self._close_for(watering, state, Reason(code=code) if code else None)
@@ -279,6 +281,8 @@ class Waterings:
             position = ValvePosition.CLOSING if closing else ValvePosition.OPEN
             if watering.state is RunState.OPENING:
                 position = ValvePosition.CLOSED
+        elif watering is None and self._guard.holder(valve.channel) is not None:
+            position = ValvePosition.OPEN  # a pulse
         zone_id = self._zone_id(valve.channel)
         return ValveReport(
             channel=valve.channel, zone_id=zone_id, position=position, run=_progress(watering) if watering else None
@@ -335,7 +339,8 @@ class Waterings:
 
     # --- the farm's settings ---
 
-    def _standing(self, channel: str) -> ChannelStanding | None:
+    def standing(self, channel: str) -> ChannelStanding | None:
+        """Return what an order for that channel must be judged by; None for an unknown one."""
         valve = self._valves.get(channel)
         if valve is None:
             return None
@@ -347,7 +352,7 @@ class Waterings:
             used_day_s=self._store.used_s(channel, self._clock.now()),
             zone_id=settings.zone_id if settings else None,
             zone_max_run_s=settings.max_run_s if settings else None,
-            run_id=watering.order.run_id if watering else None,
+            run_id=watering.order.run_id if watering else self._guard.holder(channel),
             has_meter=valve.meter is not None,
             fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
             close_failed=bool(self._guard.failed),

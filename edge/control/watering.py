@@ -15,6 +15,23 @@ STILL_AFTER_S = 10.0  # a meter that turned and stands now: back to open
 SETTLE_S = 0.4  # after closing the meter runs out; still for so long = flow is zero
 SETTLE_MOST_S = 5.0  # longer than this it is a leak, not a meter running out
 
+_BY_CAUSE = {
+    "deadline": (RunState.DONE, None),
+    "not-renewed": (RunState.INTERRUPTED, "not-renewed"),
+    "agent-gone": (RunState.INTERRUPTED, "restarted"),
+    "ending": (RunState.INTERRUPTED, "guard-ended"),
+    "told": (RunState.STOPPED, "stopped"),
+    "locked": (RunState.INTERRUPTED, "locked"),
+    "no-reserve": (RunState.INTERRUPTED, "no-reserve"),
+    "line-fault": (RunState.FAILED, "line-fault"),
+    "close-failed": (RunState.INTERRUPTED, "neighbour-close-failed"),
+}
+
+
+def by_cause(cause: str | None) -> tuple[RunState, str | None]:
+    """Return how a run ends that the guard closed for that cause, and the reason's code, if nobody decided before."""
+    return _BY_CAUSE.get(cause or "", (RunState.INTERRUPTED, "closed-by-guard"))
+
 
 @dataclass(slots=True, kw_only=True)
 class Watering:

@@ -1,87 +1,16 @@
 """The guard as it runs: a process of its own, spoken to over its socket, judged by what its valves do."""
 
-import json
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.fixtures.processes import Process, Processes
-
-ROOT = Path(__file__).parents[4]
-BOARD = """
-farm_id = "mai"
-node_id = "board-1"
-state_dir = "state"
-[gpio]
-factory = "mock"
-[guard]
-renew_s = 0.5
-[[valve]]
-channel = "v1"
-pin = 17
-max_open_s = 60
-max_day_s = 100
-[[valve]]
-channel = "v2"
-pin = 18
-max_open_s = 60
-"""
-
-
-class Agent:
-    """The other end of the guard's socket, by hand."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(10)
-        self._socket.connect(str(path))
-        self._lines = self._socket.makefile("rb")
-
-    def send(self, line: bytes) -> None:
-        self._socket.sendall(line + b"\n")
-
-    def hear(self) -> dict[str, Any]:
-        heard: dict[str, Any] = json.loads(self._lines.readline())
-        return heard
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        self.send(json.dumps(request).encode())
-        return self.hear()
-
-    def open(self, channel: str = "v1", lease_id: str = "a", seconds: float = 30) -> dict[str, Any]:
-        return self.ask(do="open", channel=channel, lease_id=lease_id, seconds=seconds)
-
-    def close(self) -> None:
-        self._lines.close()
-        self._socket.close()
-
-
-@pytest.fixture
-def board(tmp_path: Path) -> Path:
-    path = tmp_path / "board.toml"
-    path.write_text(BOARD)
-    return path
-
-
-@pytest.fixture
-def guard(processes: Processes, board: Path) -> Process:
-    started = processes.start(sys.executable, "-m", "tests.unit.edge.guard.guarded", board, cwd=ROOT, name="guard")
-    started.wait_for("guard ready")
-    return started
-
-
-@pytest.fixture
-def agent(guard: Process, board: Path) -> Iterator[Agent]:
-    connected = Agent(board.parent / "state" / "guard.sock")
-    yield connected
-    connected.close()
+from tests.unit.edge.guard.agent import BOARD, ROOT, Agent, put_clock_ahead, socket_of, start_guard
 
 
 def test_it_closes_every_valve_before_it_is_ready(guard: Process) -> None:
@@ -105,14 +34,14 @@ def test_close_all_closes_all(guard: Process, agent: Agent) -> None:
     agent.open("v2", "b")
     agent.send(b'{"do": "close-all"}')
     assert {agent.hear()["lease_id"], agent.hear()["lease_id"]} == {"a", "b"}
-    assert agent.hear() == {"re": "close-all", "ok": {"leases": {"v1": None, "v2": None}, "failed": []}}
+    assert agent.hear() == {"re": "close-all", "ok": {"leases": {"v1": None, "v2": None}, "failed": [], "locked": {}}}
 
 
 def test_it_closes_at_the_deadline(agent: Agent) -> None:
     agent.open(seconds=0.2)
     event = agent.hear()
     assert (event["event"], event["cause"]) == ("closed", "deadline")
-    assert 0.2 <= event["open_s"] < 0.45
+    assert 0.1 <= event["open_s"] < 0.45  # from the moment that it was asked for; writing that down takes its time
 
 
 def test_it_closes_when_the_agent_stops_renewing(guard: Process, agent: Agent) -> None:
@@ -139,7 +68,7 @@ def test_it_closes_when_the_agent_is_gone(guard: Process, agent: Agent) -> None:
 def test_a_new_agent_takes_over_with_everything_closed(guard: Process, agent: Agent, board: Path) -> None:
     agent.open()
     opened = guard.lines.index(guard.wait_for("valve v1 open"))
-    other = Agent(board.parent / "state" / "guard.sock")
+    other = Agent(socket_of(board))
     assert other.ask(do="state")["ok"]["leases"] == {"v1": None, "v2": None}
     guard.wait_for("valve v1 closed", after=opened)
     other.close()
@@ -163,9 +92,8 @@ def test_told_to_end_it_closes_first(guard: Process, agent: Agent, board: Path, 
 
 def test_after_a_kill_it_starts_again_on_the_same_socket(processes: Processes, guard: Process, board: Path) -> None:
     guard.kill()
-    again = processes.start(sys.executable, "-m", "tests.unit.edge.guard.guarded", board, cwd=ROOT, name="guard")
-    again.wait_for("guard ready")
-    agent = Agent(board.parent / "state" / "guard.sock")
+    start_guard(processes, board)
+    agent = Agent(socket_of(board))
     assert agent.ask(do="state")["ok"]["failed"] == []
     agent.close()
 
@@ -239,19 +167,6 @@ def test_it_tells_the_service_manager_when_it_is_ready_and_that_it_lives(
     manager.close()
 
 
-def test_the_real_guard_stays_small_on_pins_of_gpiozero(processes: Processes, board: Path) -> None:
-    guard = processes.start(sys.executable, "-OO", "-m", "edge.guard", board, cwd=ROOT, name="guard")
-    guard.wait_for("guard ready.* channels=v1,v2")
-    agent = Agent(board.parent / "state" / "guard.sock")
-    assert agent.open(seconds=0.1)["ok"]["lease_id"] == "a"
-    assert agent.hear()["cause"] == "deadline"
-    status = Path(f"/proc/{guard.pid}/status").read_text()
-    resident_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
-    assert resident_kb <= 20 * 1024
-    agent.close()
-    assert guard.terminate() == 0
-
-
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -278,3 +193,45 @@ def test_without_a_file_it_says_how_it_is_called(processes: Processes) -> None:
 def test_its_socket_is_for_its_own_user_alone(guard: Process, board: Path) -> None:
     mode = os.stat(board.parent / "state" / "guard.sock").st_mode  # noqa: PTH116
     assert mode & 0o077 == 0
+
+
+def test_a_process_of_another_user_is_not_listened_to(processes: Processes, board: Path) -> None:
+    (board.parent / "strangers").touch()
+    guard = start_guard(processes, board)
+    agent = Agent(socket_of(board))
+    assert agent.hears_the_end()
+    guard.wait_for(r"refused a connection of uid=\d+")
+    agent.close()
+    assert guard.terminate() == 0
+
+
+def test_what_an_old_agent_still_says_is_not_heard_after_a_new_one_came(
+    guard: Process, agent: Agent, board: Path
+) -> None:
+    guard.signal(signal.SIGSTOP)
+    new = Agent(socket_of(board))
+    agent.send(b'{"do": "open", "channel": "v1", "lease_id": "a", "seconds": 30}')
+    guard.signal(signal.SIGCONT)
+    assert new.ask(do="state")["ok"]["leases"]["v1"] is None
+    assert "valve v1 open" not in guard.lines
+    new.close()
+
+
+def test_an_agent_that_breaks_off_without_listening_is_gone(guard: Process, agent: Agent) -> None:
+    agent.send(b'{"do": "open", "channel": "v1", "lease_id": "a", "seconds": 30}')
+    guard.wait_for("valve v1 open")
+    agent.send(b'{"do": "state"}')
+    agent.waits_for_words()
+    agent.close()
+    guard.wait_for("agent gone .*closed 1")
+
+
+def test_what_is_written_is_kept_fresh_so_that_a_boot_costs_a_quarter_of_an_hour_at_most(
+    guard: Process, agent: Agent, board: Path
+) -> None:
+    state = board.parent / "state" / "guard.state"
+    before = state.stat().st_ino
+    put_clock_ahead(board.parent, 901)
+    agent.ask(do="state")
+    agent.ask(do="state")  # the first was answered before the file was written
+    assert state.stat().st_ino != before

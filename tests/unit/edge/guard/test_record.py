@@ -1,0 +1,128 @@
+"""The guard's file: what comes back from it after a restart and after a boot, and what it makes of damage."""
+
+from binascii import crc32
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.guard.record import BOOT_ID, Kept, Lost, Record
+from edge.guard.use import DAY_S, QUARTER_S, Use, quarter_of
+
+KEPT = Kept({"v1": {10: 300.0, 12: 60.0}, "pump": {}}, {"v2": "leak"})
+AT_S = 12 * QUARTER_S + 5
+
+
+def boot(folder: Path, name: str) -> Path:
+    path = folder / "boot_id"
+    path.write_text(f"{name}\n")
+    return path
+
+
+def test_a_new_board_has_used_nothing(tmp_path: Path) -> None:
+    assert Record(tmp_path).read(AT_S) == Kept()
+
+
+def test_after_a_restart_it_is_as_it_was_written(tmp_path: Path) -> None:
+    Record(tmp_path).write(KEPT, AT_S)
+    assert Record(tmp_path).read(AT_S + 3600) == KEPT
+    assert BOOT_ID.exists()  # this machine says which boot it is; the other tests say it themselves
+
+
+def test_after_a_boot_all_is_as_old_as_when_it_was_written(tmp_path: Path) -> None:
+    Record(tmp_path, boot(tmp_path, "first")).write(KEPT, AT_S)
+    read = Record(tmp_path, boot(tmp_path, "second")).read(7.0)
+    assert read.used == {"v1": {-2: 300.0, 0: 60.0}, "pump": {}}
+    assert read.locked == {"v2": "leak"}
+
+
+@pytest.mark.parametrize("next_boot", ["same", ""])
+def test_what_was_granted_ahead_counts_as_used_by_now(tmp_path: Path, next_boot: str) -> None:
+    ahead = Kept({"v1": {12: 50.0, 13: 900.0, 14: 100.0}})
+    Record(tmp_path, boot(tmp_path, "same")).write(ahead, AT_S)
+    read = Record(tmp_path, boot(tmp_path, next_boot)).read(AT_S)
+    assert read.used == {"v1": {12: 1050.0}}
+
+
+def test_where_no_boot_can_be_told_from_another_each_start_counts_as_one(tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    Record(tmp_path, none).write(KEPT, AT_S)
+    assert Record(tmp_path, none).read(AT_S + QUARTER_S).used["v1"] == {11: 300.0, 13: 60.0}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("300.0", "30.0"),
+        lambda text: text.splitlines()[1],
+        lambda text: text.replace("}", "", 1),
+        lambda text: "\x00" * len(text),
+    ],
+)
+def test_a_damaged_file_is_lost_and_never_believed(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    Record(tmp_path).write(KEPT, AT_S)
+    path = tmp_path / "guard.state"
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(Lost, match=r"guard\.state"):
+        Record(tmp_path).read(AT_S)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"boot": "x", "quarter": 1, "used": {}}',
+        '{"boot": "x", "quarter": null, "used": {}, "locked": {}}',
+        '{"boot": "x", "quarter": 1, "used": {"v1": 5}, "locked": {}}',
+        '{"boot": "x", "quarter": 1, "used": {"v1": [["1", 5]]}, "locked": {}}',
+        '{"boot": "x", "quarter": 1, "used": [], "locked": {}}',
+    ],
+)
+def test_a_whole_file_of_something_else_is_lost_too(tmp_path: Path, text: str) -> None:
+    (tmp_path / "guard.state").write_text(f"{text}\n{crc32(text.encode()):08x}\n")
+    with pytest.raises(Lost):
+        Record(tmp_path).read(AT_S)
+
+
+def test_a_file_that_has_gone_is_not_a_new_board(tmp_path: Path) -> None:
+    Record(tmp_path).write(KEPT, AT_S)
+    (tmp_path / "guard.state").unlink()
+    with pytest.raises(Lost, match="is gone"):
+        Record(tmp_path).read(AT_S)
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.write(KEPT, AT_S)
+    (tmp_path / "guard.new").mkdir()
+    with pytest.raises(OSError, match=r"guard\.new"):
+        record.write(Kept(), AT_S)
+    assert record.read(AT_S) == KEPT
+
+
+# --- use ---
+
+
+def test_use_is_counted_in_the_quarters_that_it_was_in() -> None:
+    use = Use()
+    use.add(890.0, 910.0)
+    use.add(1800.0, 1800.0)
+    assert use.quarters == {0: 10.0, 1: 10.0}
+    use.add(900.0, 2700.0)
+    assert use.quarters == {0: 10.0, 1: 910.0, 2: 900.0}
+    assert quarter_of(-1.0) == -1
+
+
+def test_of_a_quarter_that_is_partly_too_old_as_much_counts_as_can_be() -> None:
+    use = Use({0: 600.0})
+    assert [use.since_s(at_s) for at_s in (0.0, 300.0, 500.0, 899.0, 900.0, 5000.0)] == [600, 600, 400, 1, 0, 0]
+
+
+def test_what_is_older_than_a_day_is_forgotten() -> None:
+    use = Use({0: 600.0, 1: 5.0})
+    use.forget(QUARTER_S + DAY_S - 1)
+    assert use.quarters == {0: 600.0, 1: 5.0}
+    use.forget(QUARTER_S + DAY_S)
+    assert use.quarters == {1: 5.0}
