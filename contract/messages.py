@@ -406,9 +406,13 @@ class CloseAll(_Order):
 
 
 class Pulse(_Order):
-    """Open a valve for 1 to 5 s, so that a technician can hear which one it is."""
+    """Open a valve for 1 to 5 s, so that a technician can hear which one it is.
+
+    To the gateway, `node_id` names the board; a board needs none.
+    """
 
     kind: Literal["pulse"] = "pulse"
+    node_id: Slug | None = None
     channel: Slug
     seconds: Annotated[float, Field(ge=1, le=5)]
 

@@ -45,6 +45,7 @@ from edge.guard_client import GuardClient
 from edge.hardware.ports import Hardware
 from edge.instruments import Instruments
 from edge.plan import Plan
+from edge.pulses import Pulses
 from edge.reload import Reload
 from edge.store import Store
 from edge.waterings import Waterings
@@ -87,6 +88,9 @@ class Agent:
             instruments=self.instruments,
             clock=self.clock,
             changed=self._changed,
+        )
+        self.pulses = Pulses(
+            self.store, self.guard, self.waterings, self.clock, changed=self._changed, tell=self._keep_and_tell
         )
         self.plan = Plan(
             store=self.store, outbox=self.outbox, waterings=self.waterings, clock=self.clock, changed=self._changed
@@ -272,6 +276,7 @@ class Agent:
         self._taken.set()
 
     async def _guard_news(self, news: Any) -> None:
+        self.pulses.guard_news(news)
         await self.waterings.guard_news(news)
 
     def _guard_up(self) -> None:
@@ -279,6 +284,7 @@ class Agent:
         self.plan.look()  # what was due while there was no guard is tried again
 
     async def _guard_lost(self) -> None:
+        self.pulses.guard_lost()
         await self.waterings.guard_lost()
         self._state_changed.set()
 
@@ -384,9 +390,7 @@ class Agent:
             self._tell(known)
             return
         reply = self._too_late(command, retained=retained) or await self._obey(command)
-        with self.store.transaction():
-            self.store.keep_answer(reply)
-        self._tell(reply)
+        self._keep_and_tell(reply)
         log.info(
             "command kind=%s id=%s actor=%s outcome=%s reason=%s",
             command.kind,
@@ -421,8 +425,10 @@ class Agent:
                 case CloseAll():
                     await self.waterings.stop_all(Reason(code="close-all", params={"actor": command.actor}))
                 case Pulse():
-                    await self.guard.open(command.channel, f"pulse-{command.id}", command.seconds)
-                    return self._answer(command.id, Outcome.ACCEPTED)
+                    if command.node_id not in {None, self.settings.node_id}:
+                        return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
+                    reason = await self.pulses.start(command)
+                    return self._answer(command.id, Outcome.REFUSED if reason else Outcome.ACCEPTED, reason)
                 case Restart():
                     if self.waterings.any:
                         return self._answer(command.id, Outcome.REFUSED, Reason(code="watering"))
@@ -437,6 +443,11 @@ class Agent:
 
     def _answer(self, command_id: str, outcome: Outcome, reason: Reason | None = None) -> Reply:
         return Reply(command_id=command_id, at=self.clock.now(), outcome=outcome, reason=reason)
+
+    def _keep_and_tell(self, reply: Reply) -> None:
+        with self.store.transaction():
+            self.store.keep_answer(reply)
+        self._tell(reply)
 
     def _tell(self, reply: Reply) -> None:
         try:

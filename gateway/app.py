@@ -185,6 +185,7 @@ class Gateway:
                 log.warning("clock not trusted now=%s: nothing is planned", now.isoformat())
                 continue  # the next tick looks again
             changed = self.orders.expire(now)
+            await self._tell(self.orders.pulses.expire(now))
             changed = self.plan.settle_skips(now) or changed
             if self._stale:
                 self._stale = False

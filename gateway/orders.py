@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contract.messages import Close, CloseAll, Command, Open, Outcome, Reason, Reply
+from contract.messages import Close, CloseAll, Command, Open, Outcome, Pulse, Reason, Reply
 from contract.outbox import Outbox
 from gateway.boards import Board, Boards
 from gateway.journal import Journal
@@ -16,6 +16,7 @@ from gateway.plan import Plan
 from gateway.planning.admission import admit, taken
 from gateway.planning.dispatch import WantedClose, WantedCloseAll, all_closed
 from gateway.planning.runs import Run, as_event, refusal, unanswered
+from gateway.pulses import Pulses
 from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Orders:
         self._outbox = outbox
         self._boards = boards
         self._plan = plan
+        self.pulses = Pulses(journal, boards, plan)
         self._taken: set[str] = set()  # orders that boards said they took; after a restart they are asked again
 
     def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
@@ -57,6 +59,8 @@ class Orders:
                 reply = self._close(order, now)
             elif isinstance(order, CloseAll):
                 reply = self._close_all(order, now)
+            elif isinstance(order, Pulse):
+                reply = self.pulses.take(order, now)
             else:
                 reply = _refused(order.id, now, Reason(code="not-for-gateway"))
             self._journal.save_answer(reply)
@@ -135,7 +139,9 @@ class Orders:
 
     def next_expiry(self) -> datetime | None:
         """Return when the next unanswered order expires."""
-        return min((_answer_by(run) for run in self.waiting()), default=None)
+        times = [_answer_by(run) for run in self.waiting()]
+        times += [at] if (at := self.pulses.next_expiry()) is not None else []
+        return min(times, default=None)
 
     def waiting(self) -> tuple[Run, ...]:
         """Return the accepted orders that no board has answered or reported on yet."""
@@ -148,7 +154,9 @@ class Orders:
         if minted is not None:
             return self._close_answered(minted, reply, now) if minted.node_id == node_id else ()
         run = self._journal.run_of(reply.command_id)
-        if run is None or run.node_id != node_id or not run.under_way:
+        if run is None:
+            return self.pulses.answered(node_id, reply)
+        if run.node_id != node_id or not run.under_way:
             return ()
         if reply.outcome is Outcome.ACCEPTED:
             self._taken.add(run.run_id)  # no commit for it: the board's report is on its way and says more

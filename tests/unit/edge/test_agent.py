@@ -318,7 +318,7 @@ async def test_pulse_clicks_a_valve_and_restart_waits_until_nothing_waters(bench
         await gateway.reached("run-1", _S.OPEN)
         busy = await gateway.answered(await gateway.pulse("v1"))
         assert busy.reason is not None
-        assert busy.reason.code == "guard-busy"
+        assert busy.reason.code == "zone-busy"
         assert (await gateway.answered(await gateway.pulse("v2"))).outcome is Outcome.ACCEPTED
         guard.wait_for("valve v2 open")
         refused = await gateway.answered(await gateway.restart())

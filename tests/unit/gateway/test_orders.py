@@ -19,6 +19,7 @@ from contract.messages import (
     Pulse,
     Reason,
     Reply,
+    Restart,
     RunEvent,
     RunProgress,
     Status,
@@ -103,9 +104,11 @@ def test_an_expired_stop_is_still_right_and_an_expired_stop_of_everything_is_not
     assert office.orders.handle(f.close_all_order(), late).reason == Reason(code="expired")
 
 
-def test_a_technicians_order_for_a_board_is_not_the_gateways(office: Office) -> None:
+def test_a_technicians_order_that_names_no_board_is_refused(office: Office) -> None:
     pulse = Pulse(id="p", issued_at=NOW, expires_at=NOW + MINUTE, actor="tuan", channel="v1", seconds=2)
-    assert office.orders.handle(pulse, NOW).reason == Reason(code="not-for-gateway")
+    assert office.orders.handle(pulse, NOW).reason == Reason(code="unknown-board", params={"node_id": ""})
+    restart = Restart(id="r", issued_at=NOW, expires_at=NOW + MINUTE, actor="tuan")
+    assert office.orders.handle(restart, NOW).reason == Reason(code="not-for-gateway")
 
 
 def test_a_board_that_closed_before_it_opened_ends_the_run(office: Office) -> None:
