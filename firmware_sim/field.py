@@ -73,7 +73,7 @@ class Field:
             "drive": self._drive,
             "listen": self._listen,
             "free": self._free,
-            "read": lambda connection, ask: self._lines.at(_node(connection), ask["gpio"]).level,
+            "read": lambda connection, ask: self._wiring.level(_node(connection), ask["gpio"]),
             "adc": lambda connection, ask: self._wiring.adc(_node(connection), ask["channel"]),
             "watch": lambda connection, ask: connection.watching.add(ask["gpio"]),
             "unwatch": lambda connection, ask: connection.watching.discard(ask["gpio"]),
@@ -223,6 +223,7 @@ class Field:
         self._rate = min(100_000.0, max(0.01, float(ask["speed"])))
 
     def _tell(self, line: Line) -> None:
+        self._wiring.noticed(line)
         self._announce({"event": "line", **asdict(line)})
         self._note_valves(line.since_ns)
 
@@ -256,7 +257,7 @@ class Field:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that an inspector may see: lines, valves, soil by zone and depth, rain, batteries, field time."""
+        """Return all that an inspector may see: lines, outputs, soil by zone and depth, rain, batteries, field time."""
         self._move_water()
         depths_m = {zone.id: {0.05, 0.15, 0.3} for zone in self._settings.zones}
         for board in self._settings.boards:
@@ -271,6 +272,10 @@ class Field:
             "now_ns": time.monotonic_ns(),
             "lines": [asdict(line) for line in self._lines.all()],
             "valves": [self._valve(node, valve) for node, valve in self._wiring.valves()],
+            "supplies": [
+                {"node": node, "id": supply.id, "gpio": supply.gpio, "on": runs}
+                for node, supply, runs in self._wiring.supplies()
+            ],
             "moisture_pct": moisture,
             "litres": {zone: pipe.litres for zone, pipe in self._world.pipes.items()},
             "rain_mm": self._world.rain_mm,

@@ -60,7 +60,7 @@ class FieldClient:
         self._socket.close()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return lines, valves, moisture_pct by zone and depth, litres by zone, rain_mm and charge, read now."""
+        """Return lines, valves, supplies, moisture_pct (zone, depth), litres (zone), rain_mm and charge, read now."""
         snapshot: dict[str, Any] = self._ask("snapshot")
         return snapshot
 
@@ -82,6 +82,10 @@ class FieldClient:
             if (line["node"], line["gpio"]) == (node, gpio):
                 return dict(line)
         return {"node": node, "gpio": gpio, "function": "free", "level": 0, "owner": None, "pid": None, "since_ns": 0}
+
+    def runs(self, node: str, supply: str) -> bool:
+        """Whether a pump or master valve is driven, read now."""
+        return any(one["on"] for one in self.snapshot()["supplies"] if (one["node"], one["id"]) == (node, supply))
 
     def history(self) -> list[dict[str, Any]]:
         """Return the last 1000 changes of all lines, oldest first."""

@@ -45,11 +45,31 @@ class ZonePart(_Part):
 
 
 class ValvePart(_Part):
-    """A normally closed valve on an output pin: open while somebody drives the pin to its active level."""
+    """A normally closed valve on an output pin: open while somebody drives the pin to its active level.
+
+    With a `close_gpio` it latches: a pulse on `gpio` opens it, one on `close_gpio` closes it, in between it stays as it
+    is. Water passes it only while its `supply` runs, if it has one.
+    """
 
     gpio: Gpio
     zone: Id
     active_high: bool = True
+    close_gpio: Gpio | None = None
+    supply: Id | None = None
+
+
+class SupplyPart(_Part):
+    """A pump or master valve on an output pin of the same board."""
+
+    id: Id
+    gpio: Gpio
+    active_high: bool = True
+
+
+class ReservePart(_Part):
+    """An input pin that is high while there is charge enough to close the latching valves."""
+
+    gpio: Gpio
 
 
 class MeterPart(_Part):
@@ -98,6 +118,8 @@ class BoardPart(_Part):
 
     node: Id
     valves: tuple[ValvePart, ...] = ()
+    supplies: tuple[SupplyPart, ...] = ()
+    reserve: ReservePart | None = None
     meters: tuple[MeterPart, ...] = ()
     probes: tuple[ProbePart, ...] = ()
     battery: BatteryPart | None = None
@@ -106,12 +128,18 @@ class BoardPart(_Part):
 
     @model_validator(mode="after")
     def _one_thing_on_a_pin(self) -> "BoardPart":
-        pins = [part.gpio for part in (*self.valves, *self.meters, *((self.rain_gauge,) if self.rain_gauge else ()))]
+        alone = [part for part in (self.rain_gauge, self.reserve) if part is not None]
+        pins = [part.gpio for part in (*self.valves, *self.supplies, *self.meters, *alone)]
+        pins += [valve.close_gpio for valve in self.valves if valve.close_gpio is not None]
         channels = [part.adc for part in self.probes]
         channels += [part.adc for part in (self.battery, self.thermometer) if part is not None]
         for what, used in (("gpio", pins), ("adc", channels)):
             if len(set(used)) != len(used):
                 raise ValueError(f"board {self.node}: two things share one {what}: {sorted(used)}")
+        supplies = {supply.id for supply in self.supplies}
+        for valve in self.valves:
+            if valve.supply is not None and valve.supply not in supplies:
+                raise ValueError(f"board {self.node}: supply {valve.supply!r} is none of its supplies")
         return self
 
 

@@ -6,8 +6,8 @@ from enum import StrEnum
 from random import Random
 
 from firmware_sim.errors import Refused
-from firmware_sim.lines import Function, Lines
-from firmware_sim.settings import BoardPart, FieldSettings, ProbePart, ValvePart
+from firmware_sim.lines import Function, Line, Lines
+from firmware_sim.settings import BoardPart, FieldSettings, ProbePart, SupplyPart, ValvePart
 from firmware_sim.world import World
 
 ADC_STEPS = 1023
@@ -23,10 +23,14 @@ class Fault(StrEnum):
     VALVE_STUCK_OPEN = "valve-stuck-open"
     VALVE_STUCK_SHUT = "valve-stuck-shut"
     METER_DEAD = "meter-dead"
+    RESERVE_LOW = "reserve-low"
 
 
 class Wiring:
-    """The boards' pins over the world. Valves are normally closed: open only while a line is driven to its level."""
+    """The boards' pins over the world. Valves are normally closed: open only while a line is driven to its level.
+
+    All but those that latch: they go by the last pulse, which `noticed` is told of.
+    """
 
     def __init__(self, settings: FieldSettings, world: World, lines: Lines) -> None:
         self._world, self._lines = world, lines
@@ -34,6 +38,7 @@ class Wiring:
         self._sources = {source.id for source in settings.sources}
         self._dice = Random(settings.seed)
         self._faults: set[tuple[Fault, str]] = set()
+        self._latched: set[tuple[str, int]] = set()  # latching valves that are open, by their opening pin
         self._counted: dict[tuple[str, int], int] = {}
         self.pulses()  # what was counted before this process is not counted again
 
@@ -54,19 +59,53 @@ class Wiring:
         key = f"{node}/{valve.gpio}"
         if (Fault.VALVE_STUCK_OPEN, key) in self._faults:
             return True
-        line = self._lines.at(node, valve.gpio)
-        driven = line.function is Function.OUTPUT and line.level == int(valve.active_high)
-        return driven and (Fault.VALVE_STUCK_SHUT, key) not in self._faults
+        if (Fault.VALVE_STUCK_SHUT, key) in self._faults:
+            return False
+        if valve.close_gpio is not None:
+            return (node, valve.gpio) in self._latched
+        return self._driven(node, valve)
+
+    def noticed(self, line: Line) -> None:
+        """Take a change of a line: a pulse moves the latching valve that it belongs to."""
+        for valve in self.board(line.node).valves:
+            pulsed = line.function is Function.OUTPUT and line.level == int(valve.active_high)
+            if valve.close_gpio is not None and pulsed and line.gpio == valve.gpio:
+                self._latched.add((line.node, valve.gpio))
+            elif valve.close_gpio is not None and pulsed and line.gpio == valve.close_gpio:
+                self._latched.discard((line.node, valve.gpio))
+
+    def supplies(self) -> Iterator[tuple[str, SupplyPart, bool]]:
+        """All supplies, each with its board's node and whether it runs."""
+        for node, board in self.boards.items():
+            for supply in board.supplies:
+                yield node, supply, self._driven(node, supply)
+
+    def _driven(self, node: str, part: ValvePart | SupplyPart) -> bool:
+        line = self._lines.at(node, part.gpio)
+        return line.function is Function.OUTPUT and line.level == int(part.active_high)
+
+    def level(self, node: str, gpio: int) -> int:
+        """Return what is read on a pin: the reserve's own level, or that of the line."""
+        reserve = self.board(node).reserve
+        if reserve is not None and reserve.gpio == gpio:
+            return int((Fault.RESERVE_LOW, f"{node}/{gpio}") not in self._faults)
+        return self._lines.at(node, gpio).level
 
     def open_zones(self) -> set[str]:
-        """Return the zones whose valves let water pass."""
+        """Return the zones whose valves let water pass: open, and their supply runs."""
+        running = {(node, supply.id) for node, supply, runs in self.supplies() if runs}
         return {
-            valve.zone for node, board in self.boards.items() for valve in board.valves if self.is_open(node, valve)
+            valve.zone
+            for node, valve in self.valves()
+            if self.is_open(node, valve) and (valve.supply is None or (node, valve.supply) in running)
         }
 
     def open_valves(self) -> dict[str, int]:
-        """Return how many valves each board holds open."""
-        return {node: sum(self.is_open(node, valve) for valve in board.valves) for node, board in self.boards.items()}
+        """Return how many valves each board holds open by a current."""
+        return {
+            node: sum(self.is_open(node, valve) for valve in board.valves if valve.close_gpio is None)
+            for node, board in self.boards.items()
+        }
 
     def dry_sources(self) -> set[str]:
         """Return the sources that give nothing."""
@@ -90,6 +129,8 @@ class Wiring:
                 keys += [f"{node}/{probe.adc}" for probe in board.probes]
             elif fault is Fault.METER_DEAD:
                 keys += [f"{node}/{meter.gpio}" for meter in board.meters]
+            elif fault is Fault.RESERVE_LOW:
+                keys += [f"{node}/{board.reserve.gpio}"] if board.reserve is not None else []
             else:
                 keys += [f"{node}/{valve.gpio}" for valve in board.valves]
         return keys
