@@ -51,6 +51,8 @@ def main(argv: list[str]) -> int:
     for name, what in PARTS.items():
         part = parts.add_parser(name, help=what, description=f"The board's {name}: {what}.")
         part.add_argument("--check", action="store_true", help="only read the configuration, say what is in it, end")
+        if name == "guard":
+            part.add_argument("--all-off", action="store_true", help="close every output and end")
         part.set_defaults(run=_check if name == "check" else None)
     for bench in (checking, calibrating):
         made = parts.add_parser(
@@ -64,7 +66,9 @@ def main(argv: list[str]) -> int:
         return checking.main(args)
     if args.part == calibrating.NAME:
         return calibrating.main(args)
-    return _check(args.config) if args.check else _guard(args.config) if args.part == "guard" else _agent(args.config)
+    if args.check:
+        return _check(args.config)
+    return _guard(args.config, all_off=args.all_off) if args.part == "guard" else _agent(args.config)
 
 
 def _check(path: Path) -> int:
@@ -75,7 +79,8 @@ def _check(path: Path) -> int:
     except ConfigError as exc:
         return _complain(str(exc))
     print(
-        f"farm {board.farm_id}, node {board.node_id}, {len(board.valve)} valves on {board.gpio.factory}, "
+        f"farm {board.farm_id}, node {board.node_id}, {len(board.valve)} valves and "
+        f"{len(board.supply)} supplies on {board.gpio.factory}, "
         f"{len(board.probe)} probes, broker at {board.mqtt.host}:{board.mqtt.port}, state in {board.state_dir}"
     )
     return 0
@@ -95,9 +100,10 @@ def read_board(path: Path) -> "BoardSettings":
     return board
 
 
-def _guard(path: Path) -> int:
+def _guard(path: Path, *, all_off: bool) -> int:
     # In place of this process, which has loaded more than a guard needs; -OO leaves the docstrings out of memory.
-    os.execv(sys.executable, [sys.executable, "-OO", "-m", "edge.guard", str(path)])  # noqa: S606
+    options = ["--all-off"] if all_off else []
+    os.execv(sys.executable, [sys.executable, "-OO", "-m", "edge.guard", *options, str(path)])  # noqa: S606
 
 
 def _agent(path: Path) -> int:
