@@ -19,7 +19,7 @@ help:
 run: venv web
 	@exec $(bin)/tuoi demo $(ARGS)
 
-test: system test-web test-python test-guard
+test: system test-web test-python $(if $(ARGS),,test-guard)
 
 check: check-python check-docs check-web
 
@@ -53,7 +53,7 @@ test-web: web-tools
 test-python: venv-dev web
 	@scripts/test.sh $(ARGS)
 
-# The valve guard again, with its processes, under a tracer: every branch of it must be gone through.
+# The valve guard's own tests, with its processes under a tracer: every branch of it must be gone through.
 guard_coverage := $(bin)/python -m coverage
 guard_rc := --rcfile=tests/unit/edge/guard/coverage.toml
 test-guard: venv-dev

@@ -4,7 +4,7 @@ import math
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge.guard.table import Cap, Cause, Moved, Refused, Supply, Table, Valve
 from edge.guard.use import DAY_S
@@ -91,6 +91,15 @@ class GuardMachine(RuleBasedStateMachine):
 
     # --- what is asked ---
 
+    @rule(channel=st.sampled_from(list(VALVES)), lease_id=LEASES, share=st.floats(0.05, 1.0) | st.just(1.0))
+    def open_within_the_cap(self, channel: str, lease_id: str, share: float) -> None:
+        self.open(channel, lease_id, share * VALVES[channel].cap.max_open_s)
+
+    @rule(lease_id=LEASES, share=st.floats(0.5, 1.0))
+    def open_all(self, lease_id: str, share: float) -> None:
+        for channel in VALVES:
+            self.open_within_the_cap(channel, lease_id, share)
+
     @rule(channel=st.sampled_from([*VALVES, "v9", "pump"]), lease_id=LEASES, seconds=ASKED)
     def open(self, channel: str, lease_id: str, seconds: float) -> None:
         before = self.granted.get(channel)
@@ -115,6 +124,7 @@ class GuardMachine(RuleBasedStateMachine):
         self.renewed[channel] = self.at_s
         self.follow()
 
+    @precondition(lambda self: self.granted)
     @rule(lease_ids=st.lists(LEASES))
     def renew(self, lease_ids: list[str]) -> None:
         self.table.renew(lease_ids, self.at_s)
@@ -123,10 +133,10 @@ class GuardMachine(RuleBasedStateMachine):
                 self.renewed[channel] = self.at_s
         self.follow()
 
-    @rule()
     def renew_all(self) -> None:
         self.renew(["a", "b", "c"])
 
+    @precondition(lambda self: self.granted)
     @rule(channel=st.sampled_from(list(VALVES)))
     def close(self, channel: str) -> None:
         self.table.close(channel, self.at_s)
@@ -137,6 +147,7 @@ class GuardMachine(RuleBasedStateMachine):
         waits = name is not None and self.supplies[name].stop_after_s < 0
         assert waits or channel not in self.granted  # CLOSE is legal everywhere, and only a supply's stop may delay it
 
+    @precondition(lambda self: self.granted)
     @rule(cause=st.sampled_from([Cause.TOLD, Cause.AGENT_GONE, Cause.ENDING]))
     def close_all(self, cause: Cause) -> None:
         self.table.close_all(self.at_s, cause)
@@ -145,22 +156,26 @@ class GuardMachine(RuleBasedStateMachine):
         assert not self.granted
         assert self.table.next_s() is None
 
+    @precondition(lambda self: self.granted)
     @rule(name=st.sampled_from(NAMES), cause=st.sampled_from([Cause.LINE_FAULT, Cause.NO_RESERVE, Cause.CLOSE_FAILED]))
     def shut(self, name: str, cause: Cause) -> None:
         self.table.shut(name, self.at_s, cause)
         self.follow()
         assert self.lines[name].since_s is None
 
+    @precondition(lambda self: self.granted)
     @rule(name=st.sampled_from(NAMES))
     def lock(self, name: str) -> None:
         self.table.lock(name, "leak", self.at_s)
         self.locked.add(name)
         self.follow()
 
-    @rule(name=st.sampled_from(NAMES))
-    def unlock(self, name: str) -> None:
-        self.table.unlock(name)
-        self.locked.discard(name)
+    @precondition(lambda self: self.locked)
+    @rule()
+    def unlock(self) -> None:
+        for name in NAMES:
+            self.table.unlock(name)
+        self.locked.clear()
         self.follow()
 
     @rule(step_s=STEPS)
@@ -174,12 +189,21 @@ class GuardMachine(RuleBasedStateMachine):
             self.at_s = until_s
             self.follow()
 
-    @rule(step_s=STEPS)
-    def time_passes_with_a_living_agent(self, step_s: float) -> None:
-        for _ in range(min(12, int(step_s))):
+    @precondition(lambda self: self.granted)
+    @rule(steps=st.sampled_from([1, 3, 6, 14]))
+    def time_passes_with_a_living_agent(self, steps: int) -> None:
+        for _ in range(steps):
             self.renew_all()
             self.time_passes(1.75)
 
+    @rule(channels=st.lists(st.sampled_from(list(VALVES)), min_size=2, max_size=7))
+    def water_in_turns(self, channels: list[str]) -> None:
+        """What a program does: one after another for as long as each may."""
+        for channel in channels:
+            self.open_within_the_cap(channel, "a", 1.0)
+            self.time_passes_with_a_living_agent(int(VALVES[channel].cap.max_open_s / 1.75))
+
+    @precondition(lambda self: self.granted)
     @rule()
     def guard_restarts(self) -> None:
         """Killed and started anew, perhaps in the middle: closed, and with what was written before it opened."""
