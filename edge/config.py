@@ -1,7 +1,7 @@
 """A board's own file, board.toml: what is wired to it and the caps that nobody above can raise."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 

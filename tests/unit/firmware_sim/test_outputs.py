@@ -80,7 +80,7 @@ class Hillside:
         self.board = folder / "board.toml"
         self.board.write_text(BOARD)
         field = processes.start(sys.executable, "-m", "tuoi", "field", "--config", folder / "field.toml", name="field")
-        field.wait_for("event=ready")
+        field.wait_for("field ready")
         self.field = FieldClient(folder / "field.sock")
 
     def guard(self, *options: str) -> Process:
@@ -107,7 +107,7 @@ def hillside(processes: Processes) -> Iterator[Hillside]:
 
 
 def ready(guard: Process) -> Process:
-    guard.wait_for("guard ready channels=low,high,latch")
+    guard.wait_for("guard ready.* channels=low,high,latch")
     return guard
 
 

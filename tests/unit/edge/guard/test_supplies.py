@@ -351,7 +351,7 @@ def test_all_off_says_what_it_could_not_close_and_closes_the_others(processes: P
 
 def test_the_real_guard_runs_on_pins_of_gpiozero_with_all_kinds_of_outputs(processes: Processes, board: Path) -> None:
     guard = processes.start(sys.executable, "-OO", "-m", "edge.guard", board, cwd=ROOT, name="guard")
-    guard.wait_for("guard ready channels=v1,v2,v3")
+    guard.wait_for("guard ready.* channels=v1,v2,v3")
     agent = Agent(socket_of(board))
     assert agent.open("v3", "a")["error"] == "no-reserve"  # nothing holds its input up
     assert agent.open("v1", "a", seconds=0.1)["ok"]["lease_id"] == "a"
