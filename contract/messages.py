@@ -205,7 +205,7 @@ class FaultEvent(_Happened):
     """Something that a person must know about (`cleared=False`), or its end (`cleared=True`)."""
 
     kind: Literal["fault"] = "fault"
-    code: Token  # close-failed, no-flow, guard-lost, probe-bad, database-replaced, ...
+    code: Token  # of a valve: edge.control.faults.Fault; guard-lost, probe-bad, database-replaced, ...
     channel: Slug | None = None
     zone_id: Slug | None = None
     cleared: bool = False
@@ -301,12 +301,16 @@ class ValvePosition(StrEnum):
 
 
 class ValveReport(Wire):
-    """One output as the guard reports it."""
+    """One output. `position` is the guard's word, but a valve that its meter shows running on is `close_failed`.
+
+    `quarantine` says for which fault (`code`) and since when (`params`) nothing opens it before a person's reset.
+    """
 
     channel: Slug
     zone_id: Slug | None = None
     position: ValvePosition
     run: RunProgress | None = None
+    quarantine: Reason | None = None
 
 
 class PlanSource(StrEnum):
@@ -417,13 +421,21 @@ class Pulse(_Order):
     seconds: Annotated[float, Field(ge=1, le=5)]
 
 
+class Reset(_Order):
+    """Let a valve open again that faults have locked. To the gateway, `node_id` names the board."""
+
+    kind: Literal["reset"] = "reset"
+    channel: Slug
+    node_id: Slug | None = None
+
+
 class Restart(_Order):
     """Start the process anew; refused while watering."""
 
     kind: Literal["restart"] = "restart"
 
 
-Command = Annotated[Open | Close | CloseAll | Pulse | Restart, Field(discriminator="kind")]
+Command = Annotated[Open | Close | CloseAll | Pulse | Reset | Restart, Field(discriminator="kind")]
 
 
 class Outcome(StrEnum):
@@ -448,12 +460,16 @@ class Reply(Wire):
 
 
 class ChannelSettings(Wire):
-    """What a board must know of the zone behind a valve. It can lower the board's own cap, never raise it."""
+    """What a board must know of the zone behind a valve. It can lower the board's own cap, never raise it.
+
+    `source_l_min` is what the zone's source gives: a meter that counts far more counts no water.
+    """
 
     channel: Slug
     zone_id: Slug
     max_run_s: Seconds
     flow_l_min: Annotated[float, Field(gt=0)]
+    source_l_min: Annotated[float, Field(gt=0)] | None = None
     sensors: tuple[Slug, ...] = ()
 
 

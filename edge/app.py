@@ -31,6 +31,7 @@ from contract.messages import (
     Reading,
     Reason,
     Reply,
+    Reset,
     Restart,
     Status,
 )
@@ -200,9 +201,9 @@ class Agent:
         saved_s = 0.0
         while True:
             await asyncio.sleep(MEASURE_S)
+            await self.waterings.measure()
             if not self.waterings.any:
                 continue
-            await self.waterings.measure()
             if (now_s := asyncio.get_running_loop().time()) - saved_s >= SAVE_WATERING_S:
                 saved_s = now_s
                 with self.store.transaction():
@@ -372,7 +373,7 @@ class Agent:
             case Timetable():
                 if self.plan.take(message):
                     self._state_changed.set()
-            case Open() | Close() | CloseAll() | Pulse() | Restart():
+            case Open() | Close() | CloseAll() | Pulse() | Reset() | Restart():
                 await self._command(message, retained=incoming.retained)
             case _:
                 log.warning("nothing for a board: %s on %s", type(message).__name__, incoming.address.channel)
@@ -384,7 +385,7 @@ class Agent:
         self._state_changed.set()
         log.info("config version=%d channels=%d", config.version, len(config.channels))
 
-    async def _command(self, command: Open | Close | CloseAll | Pulse | Restart, *, retained: bool) -> None:
+    async def _command(self, command: Open | Close | CloseAll | Pulse | Reset | Restart, *, retained: bool) -> None:
         known = self.store.answer(command.id)
         if known is not None:
             self._tell(known)
@@ -402,7 +403,7 @@ class Agent:
         if isinstance(command, Restart) and reply.outcome is Outcome.ACCEPTED:
             self._stop.set()
 
-    def _too_late(self, command: Open | Close | CloseAll | Pulse | Restart, *, retained: bool) -> Reply | None:
+    def _too_late(self, command: Open | Close | CloseAll | Pulse | Reset | Restart, *, retained: bool) -> Reply | None:
         if retained:
             return self._answer(command.id, Outcome.REFUSED, Reason(code="retained"))
         if self.clock.now() >= command.expires_at and not isinstance(command, Close | CloseAll):
@@ -410,7 +411,7 @@ class Agent:
             return self._answer(command.id, Outcome.REFUSED, Reason(code="expired"))
         return None
 
-    async def _obey(self, command: Open | Close | CloseAll | Pulse | Restart) -> Reply:
+    async def _obey(self, command: Open | Close | CloseAll | Pulse | Reset | Restart) -> Reply:
         try:
             match command:
                 case Open():
@@ -429,6 +430,9 @@ class Agent:
                         return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
                     reason = await self.pulses.start(command)
                     return self._answer(command.id, Outcome.REFUSED if reason else Outcome.ACCEPTED, reason)
+                case Reset():
+                    reason = await self.waterings.reset(command.channel)
+                    return self._answer(command.id, Outcome.REFUSED if reason else Outcome.DONE, reason)
                 case Restart():
                     if self.waterings.any:
                         return self._answer(command.id, Outcome.REFUSED, Reason(code="watering"))

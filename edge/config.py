@@ -31,6 +31,19 @@ class GuardPart(Part):
     renew_s: Annotated[float, Field(ge=0.5, le=60)] = 2.0
 
 
+class WatchPart(Part):
+    """What the meters are watched for.
+
+    No pulse for `no_flow_s` after opening: no water. A burst is not looked for while the lines fill, `fill_s`. With its
+    valve shut, a meter that counts `night_l_min` on the mean of `night_window_s` shows a leak.
+    """
+
+    no_flow_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    fill_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    night_window_s: Annotated[float, Field(ge=10, le=86_400)] = 600.0
+    night_l_min: Annotated[float, Field(gt=0, le=1000)] = 0.2
+
+
 class MeterPart(Part):
     """A flow meter. `debounce_us`: 0 for a hall sensor; for a contact more than it bounces, less than it is closed."""
 
@@ -113,6 +126,7 @@ class BoardSettings(Part):
     log: Literal["debug", "info", "warning"] = "info"
     gpio: GpioPart
     guard: GuardPart = GuardPart()
+    watch: WatchPart = WatchPart()
     mqtt: LinkSettings = LinkSettings()
     valve: Annotated[tuple[ValvePart, ...], Field(min_length=1, max_length=32)]
     supply: Annotated[tuple[SupplyPart, ...], Field(max_length=8)] = ()

@@ -7,9 +7,7 @@ from datetime import timedelta
 
 from contract.messages import (
     ChannelSettings,
-    FaultEvent,
     NodeConfig,
-    Params,
     Quality,
     Reason,
     RunEvent,
@@ -21,15 +19,19 @@ from contract.outbox import Outbox
 from edge.clock import Clock
 from edge.config import BoardSettings, ValvePart
 from edge.control.admission import ChannelStanding, refuse
+from edge.control.faults import Act, Event, IllegalEvent, Phase, retry_s
 from edge.control.order import Order
 from edge.control.watering import Watering, by_cause
 from edge.errors import GuardLost, GuardRefused
 from edge.guard_client import GuardClient, GuardNews
 from edge.instruments import Instruments
 from edge.store import Store
+from edge.valves import Valves
 from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
+
+_COMMUNICATION = frozenset({"busy"})  # refusals of the guard that pass by themselves
 
 
 class Waterings:
@@ -56,6 +58,16 @@ class Waterings:
         self._changed = changed
         self.config: NodeConfig | None = store.config()
         """The farm's settings for this board; they can lower its caps, never raise them."""
+        self.valves = Valves(
+            settings,
+            store=store,
+            outbox=outbox,
+            instruments=instruments,
+            clock=clock,
+            zone_of=self._channel_settings,
+            changed=changed,
+        )
+        guard.failed |= self.valves.stuck()  # until it says that they are closed
         self._open: dict[str, Watering] = {}  # by channel
         self._litres_at_open: dict[str, float] = {}
         self._turn = asyncio.Lock()
@@ -102,6 +114,7 @@ class Waterings:
                     self._store.set_done(order.entry_id, self._clock.now())
                 self._report(watering, RunState.OPENING)
             self._open[order.channel] = watering
+            self.valves.hear(order.channel, Event.ORDERED)
             # Told with what the guard answers, in a moment: two batches would keep the hops busy when "open" comes.
             await self._open_valve(watering)
         return None
@@ -111,14 +124,23 @@ class Waterings:
         meter = self._instruments.meters.get(order.channel)
         if meter is not None:
             self._litres_at_open[order.channel] = meter.litres()
+        watering.again_s = None
         try:
             granted = await self._guard.open(order.channel, order.run_id, order.max_s)
         except GuardRefused as exc:
-            self._fail(watering, Reason(code=f"guard-{exc.code}", params={"detail": str(exc)[:200]}))
+            if exc.code in _COMMUNICATION:
+                self._open_later(watering, Reason(code=f"guard-{exc.code}", params={"detail": str(exc)[:200]}))
+            else:
+                self._not_opened(watering, exc)
             return
         except GuardLost as exc:
             # It may have opened and not said so; it closes what is not renewed, and a restarted one closes all.
-            self._fail(watering, Reason(code="guard-lost", params={"detail": str(exc)[:200]}))
+            self._open_later(watering, Reason(code="guard-lost", params={"detail": str(exc)[:200]}))
+            return
+        if self._open.get(order.channel) is not watering or watering.state is not RunState.OPENING:
+            return  # closed between its answer and us
+        if order.run_id not in self._guard.leases:
+            self._open_later(watering, Reason(code="guard-lost"))  # gone between its answer and us
             return
         if granted.opens_in_s > 0:
             self._changed()  # its supply goes first: "opened" comes
@@ -127,15 +149,35 @@ class Waterings:
 
     def _opened(self, watering: Watering, left_s: float) -> None:
         order = watering.order
-        if self._open.get(order.channel) is not watering or watering.state is not RunState.OPENING:
-            return  # lost between the guard's answer and us: told by `guard_lost`; or told to end meanwhile
         now = self._clock.now()
         metered = order.channel in self._instruments.meters
         watering.opened(now, now + timedelta(seconds=left_s), _now_s(), metered=metered)
         with self._store.transaction():
+            self.valves.opened(order.channel, _now_s())
             self._store.lease_opened(order.run_id, now)
             self._report(watering, RunState.OPEN)
         self._changed()
+
+    def _open_later(self, watering: Watering, reason: Reason) -> None:
+        """A fault of communication: the guard is asked again a few times, then the run fails."""
+        channel = watering.order.channel
+        if self._open.get(channel) is not watering:
+            return
+        if Act.OPEN_LATER in self.valves.hear(channel, Event.GUARD_AWAY):
+            watering.again_s = _now_s() + retry_s(self.valves[channel])
+            log.warning("guard does not open run_id=%s reason=%s: asked again", watering.order.run_id, reason.code)
+        else:
+            self._fail(watering, reason)
+
+    def _not_opened(self, watering: Watering, exc: GuardRefused) -> None:
+        """The guard said no: its line did not follow, which is the valve's fault, or a rule of its own."""
+        channel = watering.order.channel
+        with self._store.transaction():
+            self.valves.hear(channel, Event.LINE_FAULT if exc.code == "line-fault" else Event.CLOSE)
+            if channel not in self._guard.failed:
+                self.valves.hear(channel, Event.CLOSED)
+                self.valves.hear(channel, Event.STILL)
+            self._fail(watering, Reason(code=f"guard-{exc.code}", params={"detail": str(exc)[:200]}))
 
     async def stop(self, run_id: str, reason: Reason) -> bool:
         """End a run, now or whenever its order comes; return whether it was under way. Raise GuardLost."""
@@ -145,6 +187,7 @@ class Waterings:
                 self._store.end_run(run_id, self._clock.now())
                 return False
             self._close_for(watering, RunState.STOPPED, reason)
+            self._end_unopened()
             await self._guard.close(watering.order.channel)
             return True
 
@@ -153,9 +196,24 @@ class Waterings:
         async with self._turn:
             for watering in list(self._open.values()):
                 self._close_for(watering, RunState.STOPPED, reason)
+            self._end_unopened()
             await self._guard.close_all()
 
+    def _end_unopened(self) -> None:
+        """End the runs that were waiting to be opened again: the guard has nothing of them to close."""
+        for watering in list(self._open.values()):
+            if watering.again_s is not None and watering.state is RunState.CLOSING:
+                self._closed(watering, 0.0)
+
+    def _closed(self, watering: Watering, open_s: float) -> None:
+        channel, at_s = watering.order.channel, _now_s()
+        self.valves.hear(channel, Event.CLOSED)
+        self.valves.closed(channel, at_s)
+        watering.closed(open_s, at_s)
+        self._settle(watering)
+
     def _close_for(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
+        self.valves.hear(watering.order.channel, Event.CLOSE)
         if watering.end(state, reason):
             with self._store.transaction():
                 self._report(watering, RunState.CLOSING)
@@ -165,52 +223,109 @@ class Waterings:
 
     async def guard_news(self, news: GuardNews) -> None:
         """Follow what the guard did on its own or was told to."""
-        if news.event == "close-failed":
-            self._fault("close-failed", news.channel)
-        elif news.event == "close-recovered":
-            self._fault("close-failed", news.channel, cleared=True)
-        watering = self._open.get(news.channel)
-        if watering is None:
+        channel, watering = news.channel, self._open.get(news.channel)
+        if channel not in self.valves:
+            self.valves.hear_supply(news.channel, stuck=news.event == "close-failed")
             return
-        if news.event == "opened" and news.lease_id == watering.order.run_id:
-            self._opened(watering, news.left_s)
-        if news.event in {"closed", "close-recovered"} and news.lease_id in {watering.order.run_id, None}:
-            state, code = by_cause(news.cause)
-            if news.cause == "deadline" and watering.wanted_more():
-                code = "time-cap"
-            self._close_for(watering, state, Reason(code=code) if code else None)
-            # After a close that failed only our own clock knows how long it was open.
-            late_s = _now_s() - watering.opened_s if news.event == "close-recovered" and watering.opened_at else 0.0
-            watering.closed(max(news.open_s, late_s), _now_s())
-            self._settle(watering)
+        if news.event == "opened":
+            if watering is not None and news.lease_id == watering.order.run_id and watering.state is RunState.OPENING:
+                self._opened(watering, news.left_s)
+        elif news.event == "close-failed":
+            self.valves.hear(channel, Event.CLOSE_FAILED)
+        elif watering is None:  # a pulse has ended, or a line that was stuck has followed at last
+            self.valves.hear(channel, Event.CLOSED)
+            self.valves.hear(channel, Event.STILL)
+            self.valves.closed(channel, _now_s())
+        elif news.lease_id in {watering.order.run_id, None}:
+            self._follow_close(watering, news)
+
+    def _follow_close(self, watering: Watering, news: GuardNews) -> None:
+        if news.cause == "line-fault":
+            self.valves.hear(watering.order.channel, Event.LINE_FAULT)
+        state, code = by_cause(news.cause)
+        no_litres = watering.order.dose.litres is not None and self.valves.bad_meter(watering.order.channel)
+        if news.cause == "deadline" and (watering.wanted_more() or no_litres):
+            code = "time-cap"
+        self._close_for(watering, state, Reason(code=code) if code else None)
+        # After a close that failed only our own clock knows how long it was open.
+        late_s = _now_s() - watering.opened_s if news.event == "close-recovered" and watering.opened_at else 0.0
+        self._closed(watering, max(news.open_s, late_s))
 
     async def guard_lost(self) -> None:
         """The guard is gone: its lines are released, so the valves are closed; what was open is interrupted."""
         for watering in list(self._open.values()):
+            if watering.state is RunState.OPENING:
+                continue  # asked again, by whoever has just asked
+            if watering.order.channel in self.valves.stuck():
+                continue  # not closed; the next guard will say
             self._close_for(watering, RunState.INTERRUPTED, Reason(code="guard-lost"))
-            watering.closed(_now_s() - watering.opened_s if watering.opened_at else 0.0, _now_s())
-            self._settle(watering)
+            self.valves.hear(watering.order.channel, Event.GUARD_AWAY)
+            self._closed(watering, _now_s() - watering.opened_s if watering.opened_at else 0.0)
 
     # --- measuring ---
 
     async def measure(self) -> None:
-        """Look at meters and probes of open valves; called several times a second while any is open."""
+        """Look at the meters, and at the probes of open valves; called several times a second."""
         for watering in list(self._open.values()):
-            channel = watering.order.channel
-            meter = self._instruments.meters.get(channel)
-            if meter is not None and watering.opened_at is not None:
-                litres = round(meter.litres() - self._litres_at_open[channel], 3)
-                if watering.metered(litres, _now_s()):
-                    with self._store.transaction():
-                        self._report(watering, watering.state)
-                    self._changed()
-            if watering.no_flow(_now_s()):
-                self._fault("no-flow", channel)
-            if watering.state in {RunState.OPEN, RunState.WATERING}:
-                moisture_pct = await self._moisture(watering) if watering.order.dose.until_moisture_pct else None
-                if watering.dose_reached(moisture_pct):
-                    await self._end_by_dose(watering)
+            if watering.again_s is not None:
+                await self._open_again(watering)
+            else:
+                await self._measure(watering)
             self._settle(watering)
+        self.valves.look_closed(_now_s(), frozenset(self._guard.leases.values()))
+
+    async def _measure(self, watering: Watering) -> None:
+        channel = watering.order.channel
+        meter = self._instruments.meters.get(channel)
+        running = watering.state in {RunState.OPEN, RunState.WATERING}
+        fault = self.valves.look_open(channel, _now_s()) if running else None
+        if watering.litres is not None and self.valves.bad_meter(channel):
+            watering.distrust_meter()
+        if meter is not None and watering.opened_at is not None:
+            litres = round(meter.litres() - self._litres_at_open[channel], 3)
+            if watering.metered(litres, _now_s()):
+                with self._store.transaction():
+                    if watering.state is RunState.WATERING:
+                        self.valves.hear(channel, Event.FLOWED)
+                    self._report(watering, watering.state)
+                self._changed()
+        if not running:
+            return
+        if fault is not None:
+            about = self.valves.about(channel)
+            self.valves.hear(channel, fault, **about)
+            await self._end(watering, RunState.FAILED, Reason(code=fault.value, params=about))
+            return
+        moisture_pct = await self._moisture(watering) if watering.order.dose.until_moisture_pct else None
+        if watering.dose_reached(moisture_pct):
+            await self._end(watering, RunState.DONE, None)
+
+    async def _open_again(self, watering: Watering) -> None:
+        """Ask the guard again to open what it could not be asked before, unless the order is stopped or too old."""
+        async with self._turn:
+            if watering.again_s is None or watering.state is not RunState.OPENING or _now_s() < watering.again_s:
+                return
+            expires_at = watering.order.expires_at
+            if expires_at is not None and self._clock.now() >= expires_at:
+                self._close_for(watering, RunState.FAILED, Reason(code="guard-lost"))
+                self._end_unopened()
+                return
+            await self._open_valve(watering)
+
+    # --- faults ---
+
+    async def reset(self, channel: str) -> Reason | None:
+        """Unlock a valve on a person's word, or return why not; it opens nothing."""
+        async with self._turn:
+            if channel not in self.valves:
+                return Reason(code="unknown-channel", params={"channel": channel})
+            try:
+                self.valves.reset(channel, _now_s())
+            except IllegalEvent:
+                stuck = self.valves[channel].phase is Phase.STUCK
+                return Reason(code="close-failed" if stuck else "watering", params={"channel": channel})
+        self._changed()
+        return None
 
     def note_progress(self) -> None:
         """Write down how far the runs have got, inside the caller's transaction."""
@@ -219,9 +334,9 @@ class Waterings:
                 open_s = round(_now_s() - watering.opened_s, 3)
                 self._store.note_progress(watering.order.run_id, watering.litres, open_s)
 
-    async def _end_by_dose(self, watering: Watering) -> None:
+    async def _end(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
         async with self._turn:
-            self._close_for(watering, RunState.DONE, None)
+            self._close_for(watering, state, reason)
             try:
                 await self._guard.close(watering.order.channel)
             except GuardLost as exc:
@@ -245,9 +360,8 @@ class Waterings:
         now = self._clock.now()
         with self._store.transaction():
             self._store.end_lease(order, now, watering.open_s or 0.0)
+            self.valves.hear(order.channel, Event.STILL)
             self._report(watering, state, reason)
-            if watering.no_flow_told:
-                self._append_fault("no-flow", order.channel, cleared=True)
         log.info(
             "run ended run_id=%s state=%s litres=%s open_s=%s", order.run_id, state, watering.litres, watering.open_s
         )
@@ -272,7 +386,7 @@ class Waterings:
     def _valve_report(self, valve: ValvePart, failed: frozenset[str]) -> ValveReport:
         watering = self._open.get(valve.channel)
         position = ValvePosition.CLOSED
-        if valve.channel in failed:
+        if valve.channel in failed or self.valves[valve.channel].leaks:
             position = ValvePosition.CLOSE_FAILED
         elif not self._guard.up:
             position = ValvePosition.UNKNOWN
@@ -285,7 +399,11 @@ class Waterings:
             position = ValvePosition.OPEN  # a pulse
         zone_id = self._zone_id(valve.channel)
         return ValveReport(
-            channel=valve.channel, zone_id=zone_id, position=position, run=_progress(watering) if watering else None
+            channel=valve.channel,
+            zone_id=zone_id,
+            position=position,
+            run=_progress(watering) if watering else None,
+            quarantine=self.valves.quarantine(valve.channel),
         )
 
     def _report(self, watering: Watering, state: RunState, reason: Reason | None = None) -> None:
@@ -317,26 +435,6 @@ class Waterings:
         """Report a due watering that could not be begun, inside the caller's transaction."""
         self._report(Watering(order=order), RunState.REFUSED, reason)
 
-    def _fault(self, code: str, channel: str, *, cleared: bool = False) -> None:
-        with self._store.transaction():
-            self._append_fault(code, channel, cleared=cleared)
-        self._changed()
-
-    def _append_fault(self, code: str, channel: str, *, cleared: bool = False) -> None:
-        params: Params = {"channel": channel}
-        self._outbox.append(
-            FaultEvent(
-                seq=1,
-                at=self._clock.now(),
-                clock_trusted=self._clock.trusted(),
-                code=code,
-                channel=channel,
-                zone_id=self._zone_id(channel),
-                cleared=cleared,
-                params=params,
-            )
-        )
-
     # --- the farm's settings ---
 
     def standing(self, channel: str) -> ChannelStanding | None:
@@ -355,7 +453,8 @@ class Waterings:
             run_id=watering.order.run_id if watering else self._guard.holder(channel),
             has_meter=valve.meter is not None,
             fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
-            close_failed=bool(self._guard.failed),
+            close_failed=bool(self._guard.failed) or any(self.valves[one].leaks for one in self._valves),
+            quarantine=self.valves.quarantine(channel),
         )
 
     def _channel_settings(self, channel: str) -> ChannelSettings | None:

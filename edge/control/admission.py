@@ -20,6 +20,7 @@ class ChannelStanding:
     has_meter: bool = False
     fresh_probe: bool = False
     close_failed: bool = False
+    quarantine: Reason | None = None
 
 
 def refuse(
@@ -44,6 +45,8 @@ def refuse(
         return Reason(code="daily-cap", params={"max_day_s": channel.max_day_s, "used_s": round(channel.used_day_s)})
     if channel.run_id is not None:
         return Reason(code="zone-busy", params={"run_id": channel.run_id})
+    if channel.quarantine is not None:
+        return Reason(code="quarantined", params={"fault": channel.quarantine.code, **channel.quarantine.params})
     if channel.close_failed:
         return Reason(code="close-failed", params={"channel": order.channel})
     if order.dose.until_moisture_pct is not None and not channel.fresh_probe:

@@ -23,7 +23,8 @@ BURST_SHARE, GUESS_SHARE, LEAST_SHARE = 1.4, 2.0, 0.25
 WINDOW_S = 10.0
 SETTLED_S, SETTLED_PULSES = 30.0, 20  # what a settled flow must at least be counted from
 RUN_ON_S = 5.0  # after closing the pipe may run out
-LEAK_S, LEAK_SHARE, LEAK_PULSES = 60.0, 0.25, 3
+LEAK_SHARE, LEAK_PULSES = 0.25, 3
+LEAK_WINDOW_SHARE = 0.1  # of the night's window: a valve that does not hold is told sooner than a trickle
 IMPOSSIBLE_SHARE = 2.0  # of what the source gives: an open pipe gives 1.41 of its rated flow
 
 
@@ -82,17 +83,21 @@ class OpenFlow:
     fill_s: float
     flow_l_min: float | None = None  # over the last whole window
     _moved_s: float = field(init=False)
+    _looked_s: float = field(init=False)
     _seen: deque[tuple[float, float]] = field(init=False, default_factory=deque)
     _filled: tuple[float, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._moved_s = self.opened_s
+        self._moved_s = self._looked_s = self.opened_s
 
     def look(self, litres: float, at_s: float, expected: Expected) -> Finding | None:
         """Take the meter's total; return what is amiss now."""
+        if _jumps(litres - self.litres, at_s - self._looked_s, self.pulse_l, expected):
+            return Finding.BAD_METER
         if litres > self.litres:
             self._moved_s = at_s
         self.litres = max(self.litres, litres)
+        self._looked_s = at_s
         self._flow_of_window(at_s)
         if self._filled is None and at_s - self.opened_s >= self.fill_s:
             self._filled = (at_s, self.litres)
@@ -131,7 +136,7 @@ class ClosedFlow:
     pulse_l: float
     night_s: float
     night_l_min: float
-    _from_s: float = 0.0  # nothing counts before: the pipe runs out
+    _from_s: float | None = field(init=False, default=None)  # nothing counts before: the pipe runs out
     _leak: tuple[float, float] | None = field(init=False, default=None)  # (monotonic s, litres) that it is counted from
     _night: tuple[float, float] | None = field(init=False, default=None)
 
@@ -142,17 +147,20 @@ class ClosedFlow:
 
     def look(self, litres: float, at_s: float, expected: Expected) -> Finding | None:
         """Take the meter's total; return what is amiss. Say `closed` to have it looked for anew."""
-        if at_s < self._from_s:
+        if self._from_s is None:
+            self.closed(at_s)  # the last life of this process may have left it open a moment ago
+        if self._from_s is None or at_s < self._from_s:
             return None
         self._leak, self._night = self._leak or (at_s, litres), self._night or (at_s, litres)
         gone_s, gone_l = at_s - self._leak[0], litres - self._leak[1]
-        if self._impossible(gone_l, gone_s, expected):
+        if _jumps(gone_l, gone_s, self.pulse_l, expected):
             return Finding.BAD_METER
-        least_l = LEAK_SHARE * (expected.flow_l_min or 0.0) * LEAK_S / 60
+        leak_s = LEAK_WINDOW_SHARE * self.night_s
+        least_l = LEAK_SHARE * (expected.flow_l_min or 0.0) * leak_s / 60
         if gone_l > 0 and gone_l >= max(LEAK_PULSES * self.pulse_l, least_l):
             return Finding.LEAK
-        if gone_s < LEAK_S:
-            return None  # a trickle is told from a valve that does not hold by what a whole minute brings
+        if gone_s < leak_s:
+            return None  # a trickle is told from a valve that does not hold by what a whole window brings
         self._leak = (at_s, litres)
         gone_s, gone_l = at_s - self._night[0], litres - self._night[1]
         if gone_l > 0 and gone_l >= max(LEAK_PULSES * self.pulse_l, self.night_l_min * self.night_s / 60):
@@ -161,12 +169,11 @@ class ClosedFlow:
             self._night = (at_s, litres)
         return None
 
-    def _impossible(self, gone_l: float, gone_s: float, expected: Expected) -> bool:
-        most_l_min = expected.impossible_l_min
-        if most_l_min is None:
-            return False
-        # Two pulses more than fit: a window as short as this one tells a jump from a flow.
-        return gone_l - LEAK_PULSES * self.pulse_l > most_l_min * max(gone_s, 1.0) / 60
+
+def _jumps(gone_l: float, gone_s: float, pulse_l: float, expected: Expected) -> bool:
+    """Whether more was counted than can have flowed; a moment counts as a second, for pulses come in packs."""
+    most_l_min = expected.impossible_l_min
+    return most_l_min is not None and gone_l - LEAK_PULSES * pulse_l > most_l_min * max(gone_s, 1.0) / 60
 
 
 def _feigned(pulse_l: float, window_s: float) -> float:

@@ -10,10 +10,9 @@ from contract.messages import Reason
 from edge.control.order import Order
 from irrigation.run import RunState, advance
 
-NO_FLOW_AFTER_S = 30.0  # open without a pulse: no water (safety row 6)
 STILL_AFTER_S = 10.0  # a meter that turned and stands now: back to open
 SETTLE_S = 0.4  # after closing the meter runs out; still for so long = flow is zero
-SETTLE_MOST_S = 5.0  # longer than this it is a leak, not a meter running out
+SETTLE_MOST_S = 5.0  # longer than this it is no meter running out; a leak is `edge.control.flow`'s to find
 
 _BY_CAUSE = {
     "deadline": (RunState.DONE, None),
@@ -45,7 +44,7 @@ class Watering:
     litres: float | None = None
     flow_l_min: float | None = None
     open_s: float | None = None
-    no_flow_told: bool = False
+    again_s: float | None = None  # when the guard is asked again to open it
     ending: tuple[RunState, Reason | None] | None = None  # decided why it ends; the end is told when it is closed
     closed_s: float | None = None
     _moved_s: float = 0.0  # when the meter last turned
@@ -71,12 +70,16 @@ class Watering:
         self.litres = max(self.litres, litres)
         if turned:
             self._moved_s = at_s
-            self.no_flow_told = False
             return self._move_if(RunState.OPEN, RunState.WATERING)
         if at_s - self._moved_s >= STILL_AFTER_S:
             self.flow_l_min = 0.0
             return self._move_if(RunState.WATERING, RunState.OPEN)
         return False
+
+    def distrust_meter(self) -> None:
+        """The meter counts what is no water: its litres are not known, as if there were none."""
+        self.litres = self.flow_l_min = self._last = None
+        self._move_if(RunState.WATERING, RunState.OPEN)
 
     def dose_reached(self, moisture_pct: float | None) -> bool:
         """Whether litres or moisture have come to what was asked for; minutes are the guard's deadline."""
@@ -91,13 +94,6 @@ class Watering:
         """Whether the lease ends it before what was asked for could be measured: litres by a meter, or moisture."""
         dose = self.order.dose
         return dose.until_moisture_pct is not None or (dose.litres is not None and self.litres is not None)
-
-    def no_flow(self, at_s: float) -> bool:
-        """Whether it is time to say that no water comes; true once for each drought."""
-        if self.litres is None or self.no_flow_told or self.state not in (RunState.OPEN, RunState.WATERING):
-            return False
-        self.no_flow_told = at_s - self._moved_s >= NO_FLOW_AFTER_S
-        return self.no_flow_told
 
     def end(self, state: RunState, reason: Reason | None = None) -> bool:
         """Decide the end, if none is decided yet; return whether the run moved to closing by it."""

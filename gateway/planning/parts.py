@@ -51,6 +51,7 @@ def node_config(farm: Farm, node_id: str, version: int) -> NodeConfig:
                 zone_id=zone.id,
                 max_run_s=float(zone.max_run_s),
                 flow_l_min=zone.flow_l_min,
+                source_l_min=farm.source(zone.source_id).capacity_l_min,
                 sensors=zone.sensors,
             )
             for zone in sorted(farm.zones, key=lambda zone: zone.channel)

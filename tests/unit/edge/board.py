@@ -16,6 +16,7 @@ from contract.messages import (
     Close,
     CloseAll,
     Event,
+    FaultEvent,
     Hello,
     NodeConfig,
     NodeState,
@@ -23,6 +24,7 @@ from contract.messages import (
     Pulse,
     Reading,
     Reply,
+    Reset,
     Restart,
     RunEvent,
 )
@@ -37,12 +39,17 @@ from tests.fixtures.processes import Process, Processes
 ROOT = Path(__file__).parents[3]
 NODE = "board-1"
 PATIENCE_S = 10.0
+WATER_S = 40.0  # what a meter needs to show what is amiss
 
 BOARD = """
 farm_id = "{farm_id}"
 node_id = "board-1"
 state_dir = "state"
 report_every_s = 1
+[watch]
+no_flow_s = {no_flow_s}
+fill_s = 0
+night_window_s = 20
 [gpio]
 factory = "mock"
 [mqtt]
@@ -124,9 +131,9 @@ class Gateway:
     async def say(self, channel: Channel, message: Any) -> None:
         await self.link.publish(self.farm_id, NODE, channel, message)
 
-    async def until(self, what: Callable[[], Any]) -> Any:
+    async def until(self, what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
         """Return what `what` returns, once that is true."""
-        async with asyncio.timeout(PATIENCE_S), self._news:
+        async with asyncio.timeout(patience_s), self._news:
             while not (found := what()):
                 await self._news.wait()
             return found
@@ -139,10 +146,10 @@ class Gateway:
     def runs(self, run_id: str) -> list[RunEvent]:
         return [event for event in self.events if isinstance(event, RunEvent) and event.run_id == run_id]
 
-    async def reached(self, run_id: str, state: RunState) -> RunEvent:
+    async def reached(self, run_id: str, state: RunState, patience_s: float = PATIENCE_S) -> RunEvent:
         """Return the run's event of that state, once it came."""
         found: RunEvent = await self.until(
-            lambda: next((event for event in self.runs(run_id) if event.state is state), None)
+            lambda: next((event for event in self.runs(run_id) if event.state is state), None), patience_s
         )
         return found
 
@@ -150,6 +157,25 @@ class Gateway:
         """Return the first answer to a command, once it came."""
         found: Reply = await self.until(
             lambda: next((reply for reply in self.replies if reply.command_id == command_id), None)
+        )
+        return found
+
+    def faults(self) -> list[tuple[str, bool]]:
+        """Return what faults were told: code, and whether it is over."""
+        return [(event.code, event.cleared) for event in self.events if isinstance(event, FaultEvent)]
+
+    async def told(self, code: str, *, cleared: bool = False) -> FaultEvent:
+        """Return the first fault of that code (or its end), once it came."""
+        found: FaultEvent = await self.until(
+            lambda: next(
+                (
+                    event
+                    for event in self.events
+                    if isinstance(event, FaultEvent) and (event.code, event.cleared) == (code, cleared)
+                ),
+                None,
+            ),
+            WATER_S,
         )
         return found
 
@@ -191,6 +217,11 @@ class Gateway:
         await self.say(Channel.COMMAND, command)
         return command.id
 
+    async def reset(self, channel: str) -> str:
+        command = Reset(**self.order(channel=channel))
+        await self.say(Channel.COMMAND, command)
+        return command.id
+
     async def restart(self) -> str:
         command = Restart(**self.order())
         await self.say(Channel.COMMAND, command)
@@ -200,9 +231,9 @@ class Gateway:
 class Bench:
     """A board's parts, each of which can be started and taken away."""
 
-    def __init__(self, folder: Path, farm_id: str, port: int, processes: Processes) -> None:
+    def __init__(self, folder: Path, farm_id: str, port: int, processes: Processes, *, no_flow_s: float = 30) -> None:
         self.path = folder / "board.toml"
-        self.path.write_text(BOARD.format(farm_id=farm_id, port=port))
+        self.path.write_text(BOARD.format(farm_id=farm_id, port=port, no_flow_s=no_flow_s))
         self.settings: BoardSettings = load_board(self.path)
         self.hardware = FakeHardware()
         self.gateway = Gateway(farm_id, port)
@@ -241,7 +272,31 @@ class Bench:
             await asyncio.gather(running, return_exceptions=True)
 
 
+class Flowing:
+    """Water through v1's meter for as long as it is entered."""
+
+    def __init__(self, bench: Bench, l_min: float) -> None:
+        self._counter = bench.hardware.pulses(22)
+        self._pulse_s = 60 / l_min / 10
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="water")
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._pulse_s)
+            self._counter.add(1)
+
+
 def farm_settings(version: int = 1, max_run_s: float = 60.0) -> NodeConfig:
     """Return what a farm would tell this board: zone `tea` behind v1."""
-    channel = ChannelSettings(channel="v1", zone_id="tea", max_run_s=max_run_s, flow_l_min=8.0, sensors=("soil-1",))
+    channel = ChannelSettings(
+        channel="v1", zone_id="tea", max_run_s=max_run_s, flow_l_min=8.0, source_l_min=40.0, sensors=("soil-1",)
+    )
     return NodeConfig(version=version, tz="Asia/Ho_Chi_Minh", channels=(channel,), report_every_s=1.0)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import edge.control.watering
 from contract.link import Incoming
 from contract.messages import BootEvent, FaultEvent, Open, Outcome
 from contract.store import open_database
@@ -151,20 +150,6 @@ async def test_a_bug_in_a_driver_costs_its_probe_alone(bench: Bench, monkeypatch
         ended = await gateway.reached("run-1", _S.DONE)
         assert ended.reason is None
         assert not [event for event in gateway.events if isinstance(event, FaultEvent) and event.code == "part-failed"]
-
-
-async def test_no_water_is_a_fault_that_ends_with_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.control.watering, "NO_FLOW_AFTER_S", 0.3)
-    bench.start_guard()
-    async with bench.listening() as gateway, bench.agent():
-        await gateway.open("run-1", max_s=1.5)
-        ended = await gateway.reached("run-1", _S.DONE)
-        assert ended.litres == 0.0
-        assert _S.WATERING not in gateway.states_of("run-1")
-        faults = await gateway.until(
-            lambda: [event for event in gateway.events if isinstance(event, FaultEvent) and event.cleared]
-        )
-        assert [fault.code for fault in faults] == ["no-flow"]
 
 
 async def test_a_retained_order_opens_nothing(bench: Bench) -> None:

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from contract.messages import Reason
 from edge.control.admission import ChannelStanding, refuse
 from edge.control.order import Order
 from irrigation.model import Dose
@@ -39,6 +40,7 @@ def test_before_the_farm_s_settings_came_the_zone_is_taken_as_said() -> None:
         (order(max_s=1200), standing(used_day_s=6001), "daily-cap"),
         (order(), standing(run_id="run-0"), "zone-busy"),
         (order(), standing(close_failed=True), "close-failed"),
+        (order(), standing(quarantine=Reason(code="burst"), close_failed=True), "quarantined"),
         (order(dose=Dose(until_moisture_pct=36, max_minutes=20)), standing(), "no-fresh-probe"),
     ],
 )

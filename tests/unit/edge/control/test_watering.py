@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from contract.messages import Reason
-from edge.control.watering import NO_FLOW_AFTER_S, SETTLE_MOST_S, SETTLE_S, STILL_AFTER_S, Watering
+from edge.control.watering import SETTLE_MOST_S, SETTLE_S, STILL_AFTER_S, Watering
 from irrigation.model import Dose
 from irrigation.run import IllegalMove, RunState
 from tests.unit.edge.control.orders import NOW, order
@@ -26,7 +26,6 @@ def test_without_a_meter_it_stays_open_and_counts_nothing() -> None:
     watering = opened(metered=False)
     assert not watering.metered(5.0, 101)
     assert (watering.state, watering.litres, watering.flow_l_min) == (RunState.OPEN, None, None)
-    assert not watering.no_flow(100 + 2 * NO_FLOW_AFTER_S)
 
 
 def test_the_flow_is_litres_over_elapsed_time_whenever_it_is_looked_at() -> None:
@@ -53,22 +52,6 @@ def test_a_meter_that_stands_still_makes_it_open_again() -> None:
     assert not watering.metered(1.0, 101.0 + STILL_AFTER_S - 0.1)
     assert watering.metered(1.0, 101.0 + STILL_AFTER_S)
     assert (watering.state, watering.flow_l_min) == (RunState.OPEN, 0.0)
-
-
-def test_no_water_is_said_once_and_again_only_after_water_came() -> None:
-    watering = opened()
-    assert not watering.no_flow(100 + NO_FLOW_AFTER_S - 0.1)
-    assert watering.no_flow(100 + NO_FLOW_AFTER_S)
-    assert not watering.no_flow(100 + NO_FLOW_AFTER_S + 1)
-    assert watering.state is RunState.OPEN
-    watering.metered(1.0, 140.0)
-    assert watering.no_flow(140 + NO_FLOW_AFTER_S)
-
-
-def test_a_closing_valve_is_not_blamed_for_no_flow() -> None:
-    watering = opened()
-    watering.end(RunState.STOPPED)
-    assert not watering.no_flow(100 + NO_FLOW_AFTER_S)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +134,12 @@ def test_a_run_cannot_open_twice() -> None:
     watering = opened()
     with pytest.raises(IllegalMove):
         watering.opened(NOW, NOW, 101.0, metered=True)
+
+
+def test_litres_of_a_meter_that_is_wrong_are_not_known() -> None:
+    watering = opened(Dose(litres=10))
+    assert watering.metered(5000.0, 101.0)
+    watering.distrust_meter()
+    assert (watering.state, watering.litres, watering.flow_l_min) == (RunState.OPEN, None, None)
+    assert not watering.dose_reached(None)
+    assert not watering.metered(5001.0, 102.0)
