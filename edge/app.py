@@ -431,6 +431,8 @@ class Agent:
                     reason = await self.pulses.start(command)
                     return self._answer(command.id, Outcome.REFUSED if reason else Outcome.ACCEPTED, reason)
                 case Reset():
+                    if command.node_id not in {None, self.settings.node_id}:
+                        return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
                     reason = await self.waterings.reset(command.channel)
                     return self._answer(command.id, Outcome.REFUSED if reason else Outcome.DONE, reason)
                 case Restart():

@@ -27,6 +27,7 @@ from contract.messages import (
     Open,
     Pulse,
     Reply,
+    Reset,
     Restart,
     Status,
 )
@@ -185,7 +186,7 @@ class Gateway:
                 log.warning("clock not trusted now=%s: nothing is planned", now.isoformat())
                 continue  # the next tick looks again
             changed = self.orders.expire(now)
-            await self._tell(self.orders.pulses.expire(now))
+            await self._tell(self.orders.errands.expire(now))
             changed = self.plan.settle_skips(now) or changed
             if self._stale:
                 self._stale = False
@@ -323,7 +324,7 @@ class Gateway:
         match incoming.message:
             case Ack():
                 self.sender.on_ack(incoming.message)
-            case Open() | Close() | CloseAll() | Pulse() | Restart():
+            case Open() | Close() | CloseAll() | Pulse() | Reset() | Restart():
                 reply = self.orders.handle(incoming.message, self.clock.now(), retained=incoming.retained)
                 self.dispatcher.wake()
                 self._send_soon()

@@ -87,7 +87,7 @@ class Dispatcher:
             opens=tuple(run for run in self._orders.waiting() if run.run_id not in closing),
             closes=closes,
             close_alls=self._journal.close_alls(),
-            pulses=self._orders.pulses.waiting(),
+            errands=self._orders.errands.waiting(),
             boards=self._plan.held(self._clock.now()),
         )
 

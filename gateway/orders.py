@@ -8,15 +8,15 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contract.messages import Close, CloseAll, Command, Open, Outcome, Pulse, Reason, Reply
+from contract.messages import Close, CloseAll, Command, Open, Outcome, Pulse, Reason, Reply, Reset
 from contract.outbox import Outbox
 from gateway.boards import Board, Boards
+from gateway.errands import Errands
 from gateway.journal import Journal
 from gateway.plan import Plan
 from gateway.planning.admission import admit, taken
 from gateway.planning.dispatch import WantedClose, WantedCloseAll, all_closed
 from gateway.planning.runs import Run, as_event, refusal, unanswered
-from gateway.pulses import Pulses
 from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Orders:
         self._outbox = outbox
         self._boards = boards
         self._plan = plan
-        self.pulses = Pulses(journal, boards, plan)
+        self.errands = Errands(journal, boards, plan)
         self._taken: set[str] = set()  # orders that boards said they took; after a restart they are asked again
 
     def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
@@ -59,8 +59,8 @@ class Orders:
                 reply = self._close(order, now)
             elif isinstance(order, CloseAll):
                 reply = self._close_all(order, now)
-            elif isinstance(order, Pulse):
-                reply = self.pulses.take(order, now)
+            elif isinstance(order, Pulse | Reset):
+                reply = self.errands.take(order, now)
             else:
                 reply = _refused(order.id, now, Reason(code="not-for-gateway"))
             self._journal.save_answer(reply)
@@ -140,7 +140,7 @@ class Orders:
     def next_expiry(self) -> datetime | None:
         """Return when the next unanswered order expires."""
         times = [_answer_by(run) for run in self.waiting()]
-        times += [at] if (at := self.pulses.next_expiry()) is not None else []
+        times += [at] if (at := self.errands.next_expiry()) is not None else []
         return min(times, default=None)
 
     def waiting(self) -> tuple[Run, ...]:
@@ -155,7 +155,7 @@ class Orders:
             return self._close_answered(minted, reply, now) if minted.node_id == node_id else ()
         run = self._journal.run_of(reply.command_id)
         if run is None:
-            return self.pulses.answered(node_id, reply)
+            return self.errands.answered(node_id, reply)
         if run.node_id != node_id or not run.under_way:
             return ()
         if reply.outcome is Outcome.ACCEPTED:

@@ -8,7 +8,12 @@ from contract.messages import FaultEvent, GapEvent
 from irrigation.run import RunState
 from server.records import AlertRecord, RunRecord
 
-CRITICAL = frozenset({"close-failed", "flow-while-closed", "burst", "guard-lost", "gateway-offline", "daily-cap"})
+CRITICAL = frozenset(
+    {"close-failed", "flow-while-closed", "night-flow", "burst", "guard-lost", "gateway-offline", "daily-cap"}
+)
+
+TOLD_BY_FAULT = frozenset({"no-flow", "burst", "guard-line-fault"})
+"""Why a run failed, where the valve's own fault raises the alert and says what to do."""
 
 PASSING = frozenset({"interrupted", "run-failed", "outbox-gap"})
 """Something that happened rather than lasts: it clears when a person has acknowledged it."""
@@ -57,7 +62,7 @@ def from_run(run: RunRecord, opened: Iterable[AlertRecord], id: str) -> list[Ale
     if run.state is RunState.DONE:
         return [replace(alert, cleared_at=run.at) for alert in own]
     kind = {RunState.INTERRUPTED: "interrupted", RunState.FAILED: "run-failed"}.get(run.state)
-    if kind is None or any(alert.kind == kind for alert in own):
+    if kind is None or run.reason_code in TOLD_BY_FAULT or any(alert.kind == kind for alert in own):
         return []
     params: dict[str, float | str] = {"run_id": run.id}
     if run.reason_code:

@@ -28,6 +28,7 @@ from server.ledger.database import Ledger
 from server.live import Live
 from server.metrics import Metrics
 from server.planning import Planning
+from server.resets import Resets
 from server.series.port import Series
 from server.series.sqlite import SqliteSeries
 from server.services import Services
@@ -174,6 +175,7 @@ def bootstrap(
     )
     services = Services(
         now=clock, ledger=ledger, series=series, live=live, ingest=ingest, gateways=gateways, watering=watering,
+        resets=Resets(ledger, live, gateways, clock),
         planning=Planning(ledger, gateways, clock), history=History(ledger, series, clock),
         doorkeeper=Doorkeeper(ledger, clock, at_s, hasher), metrics=Metrics(),
         secure_cookie=settings.http.secure_cookie,

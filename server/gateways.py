@@ -42,7 +42,7 @@ class Sends(Protocol):
 
 
 class Gateways:
-    """Handles the link's messages. `on_reply` hears answers to commands, `on_return` of a gateway that came back."""
+    """Handles the link's messages. `on_reply` hear answers to commands, `on_return` of a gateway that came back."""
 
     def __init__(self, ledger: Ledger, live: Live, ingest: Ingest, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -56,7 +56,7 @@ class Gateways:
         self._ack_due = asyncio.Event()
         self._said: dict[tuple[str, Channel], Any] = {}
         self._strangers: set[str] = set()
-        self.on_reply: Callable[[str, Reply], None] = lambda _farm_id, _reply: None
+        self.on_reply: list[Callable[[str, Reply], None]] = []
         self.on_return: Callable[[str], None] = lambda _farm_id: None
 
     def use(self, link: Sends) -> None:
@@ -118,7 +118,8 @@ class Gateways:
                 view.set_plan(message)
                 self._keep(farm_id, incoming)
             case Reply():
-                self.on_reply(farm_id, message)
+                for heard in self.on_reply:
+                    heard(farm_id, message)
             case _:
                 log.warning("word that no gateway says farm=%s channel=%s", farm_id, incoming.address.channel)
         self._live.tell(farm_id)

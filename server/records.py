@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from contract.messages import Reason
 from irrigation.model import Calendar, Dose, Hold, Program, Source, Zone, ZoneDose
 from irrigation.run import RunState
 
@@ -126,6 +127,18 @@ class AlertRecord:
     acknowledged_by: str | None = None
     cleared_at: datetime | None = None
     params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetRecord:
+    """Somebody asked to have a valve unlocked; `refused` says why it was not."""
+
+    node_id: str
+    channel: str
+    by: str
+    at: datetime
+    command_id: str
+    refused: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

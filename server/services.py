@@ -12,6 +12,7 @@ from server.ledger.database import Ledger
 from server.live import Live
 from server.metrics import Metrics
 from server.planning import Planning
+from server.resets import Resets
 from server.series.port import Series
 from server.watering import Watering
 
@@ -27,6 +28,7 @@ class Services:
     ingest: Ingest
     gateways: Gateways
     watering: Watering
+    resets: Resets
     planning: Planning
     history: History
     doorkeeper: Doorkeeper

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from contract.messages import NodeReport, RunProgress
+from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.dose import asked_s, expected_litres
 from irrigation.model import Calendar, Entry, EveryNDays, Farm, Hold, Skip, Timetable, Zone
 from irrigation.run import UNDER_WAY
 from server.ledger.history import dose_body
-from server.records import Account, AlertRecord, DecisionRecord, FarmRecord, ProgramRecord, RunRecord
+from server.records import Account, AlertRecord, DecisionRecord, FarmRecord, ProgramRecord, ResetRecord, RunRecord
 
 Json = dict[str, Any]
 
@@ -74,7 +74,15 @@ def run(record: RunRecord, progress: RunProgress | None = None) -> Json:
     }  # fmt: skip
 
 
-def node(node_id: str, name: str, zones: tuple[Zone, ...], report: NodeReport | None, *, gateway_online: bool) -> Json:
+def node(
+    node_id: str,
+    name: str,
+    zones: tuple[Zone, ...],
+    report: NodeReport | None,
+    resets: Mapping[str, ResetRecord],
+    *,
+    gateway_online: bool,
+) -> Json:
     """A board as the gateway reports it; what nobody has reported is unknown, not closed."""
     state = None if report is None else report.state
     own = {zone.channel: zone.id for zone in zones if zone.node_id == node_id}
@@ -84,6 +92,8 @@ def node(node_id: str, name: str, zones: tuple[Zone, ...], report: NodeReport | 
             "channel": channel,
             "zone_id": own.get(channel),
             "state": reported[channel].position.value if channel in reported else "unknown",
+            "quarantine": reason(reported[channel].quarantine) if channel in reported else None,
+            "reset": reset(resets[channel]) if channel in resets else None,
         }
         for channel in sorted(own.keys() | reported.keys())
     ]
@@ -97,6 +107,16 @@ def node(node_id: str, name: str, zones: tuple[Zone, ...], report: NodeReport | 
         "outbox_events": state.outbox_events if state else 0, "outbox_readings": state.outbox_readings if state else 0,
         "valves": valves,
     }  # fmt: skip
+
+
+def reason(value: Reason | None) -> Json | None:
+    """A stable code and its numbers, or none."""
+    return None if value is None else {"code": value.code, "params": dict(value.params)}
+
+
+def reset(record: ResetRecord) -> Json:
+    """Who asked to unlock a valve, and why it was refused if it was."""
+    return {"by": record.by, "at": iso(record.at), "refused": reason(record.refused)}
 
 
 def alert(record: AlertRecord) -> Json:

@@ -8,12 +8,12 @@ from statistics import median
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress
+from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress, ValveReport
 from irrigation.model import ActiveRun, Dose, PlanState, Timetable, Zone
 from irrigation.run import UNDER_WAY
 from server import shapes
 from server.ledger.history import dose_body
-from server.records import AlertRecord, DecisionRecord, FarmRecord, RunRecord
+from server.records import AlertRecord, DecisionRecord, FarmRecord, ResetRecord, RunRecord
 from server.series.port import Latest, Sensor
 
 SHOWN_AFTER_END = timedelta(hours=24)
@@ -34,6 +34,7 @@ class FarmView:
         self.progress: dict[str, RunProgress] = {}
         self.nodes: dict[str, NodeReport] = {}
         self.alerts: dict[str, AlertRecord] = {}
+        self.resets: dict[tuple[str, str], ResetRecord] = {}
         self.plan: Timetable | None = None
         self.last_dose: dict[str, Dose] = {}
         self.settled: dict[str, datetime] = {}
@@ -88,6 +89,24 @@ class FarmView:
             self.alerts.pop(alert.id, None)
         self._dirty.add(("alerts", alert.id))
 
+    def has_valve(self, node_id: str, channel: str) -> bool:
+        """Whether a zone or a board knows of that valve."""
+        return any(valve["channel"] == channel for valve in self._node(node_id)["valves"])
+
+    def put_reset(self, reset: ResetRecord) -> None:
+        """Somebody asked to unlock a valve, or it was refused."""
+        self.resets[reset.node_id, reset.channel] = reset
+        self._dirty.add(("nodes", reset.node_id))
+
+    def reset_of(self, command_id: str) -> ResetRecord | None:
+        """What was asked by that order; None when something else was asked since."""
+        return next((one for one in self.resets.values() if one.command_id == command_id), None)
+
+    def drop_reset(self, reset: ResetRecord) -> None:
+        """It is unlocked: nothing more to tell of the asking."""
+        self.resets.pop((reset.node_id, reset.channel), None)
+        self._dirty.add(("nodes", reset.node_id))
+
     def put_decision(self, decision: DecisionRecord) -> None:
         """A due watering is settled."""
         self.settled[decision.id] = decision.due
@@ -141,6 +160,10 @@ class FarmView:
         for node_id in known.keys() | self.nodes.keys():
             if known.get(node_id) != self.nodes.get(node_id):
                 self._dirty.add(("nodes", node_id))
+        for asked in list(self.resets.values()):
+            valves_now = known_valves(self.nodes.get(asked.node_id))
+            if asked.refused is None and asked.channel in valves_now and valves_now[asked.channel].quarantine is None:
+                self.drop_reset(asked)
         before = self.progress
         valves = (valve for report in state.nodes if report.state is not None for valve in report.state.valves)
         self.progress = {valve.run.run_id: valve.run for valve in valves if valve.run is not None}
@@ -240,10 +263,7 @@ class FarmView:
             case "runs":
                 return self.run_shape(self.runs[key]) if key in self.runs else None
             case "nodes":
-                return None if key not in self._keys("nodes") else shapes.node(
-                    key, self.farm.node_names.get(key, key), self.farm.zones, self.nodes.get(key),
-                    gateway_online=self.gateway_online,
-                )  # fmt: skip
+                return None if key not in self._keys("nodes") else self._node(key)
             case "alerts":
                 return shapes.alert(self.alerts[key]) if key in self.alerts else None
             case "farm":
@@ -260,6 +280,13 @@ class FarmView:
                     source.id: {"id": source.id, "name": source.name, "capacity_l_min": source.capacity_l_min}
                     for source in self.farm.sources
                 }
+
+    def _node(self, node_id: str) -> Json:
+        return shapes.node(
+            node_id, self.farm.node_names.get(node_id, node_id), self.farm.zones, self.nodes.get(node_id),
+            {reset.channel: reset for reset in self.resets.values() if reset.node_id == node_id},
+            gateway_online=self.gateway_online,
+        )  # fmt: skip
 
     def _zone(self, zone: Zone, now: datetime) -> Json:
         run = self.run_of_zone(zone.id)
@@ -319,6 +346,11 @@ class FarmView:
 def probes(farm_id: str, zone: Zone, quantity: Quantity = Quantity.SOIL_MOISTURE) -> list[Sensor]:
     """The soil probes of a zone, by one of the quantities that such a probe may tell."""
     return [Sensor(farm_id=farm_id, node_id=zone.node_id, sensor=sensor, quantity=quantity) for sensor in zone.sensors]
+
+
+def known_valves(report: NodeReport | None) -> dict[str, ValveReport]:
+    """What a board last said of its valves, by channel."""
+    return {} if report is None or report.state is None else {valve.channel: valve for valve in report.state.valves}
 
 
 def local_midnight(farm: FarmRecord, now: datetime) -> datetime:

@@ -67,7 +67,7 @@ class Watering:
         self._stop_alls = {wish.farm_id: _StopAll(wish) for wish in kept}
         self._wake = asyncio.Event()
         self._started_at = now()
-        gateways.on_reply = self.replied
+        gateways.on_reply.append(self.replied)
         gateways.on_return = lambda _farm_id: self._wake.set()
 
     # --- what people ask ---

@@ -1,6 +1,6 @@
 """What must be said to which board now, and when to look again. Nothing here remembers: the journal does.
 
-An open or a pulse is repeated with the same id until the board answers or the order expires. A close and a close-all
+An open, pulse or reset is repeated with the same id until the board answers or the order expires. A close and a close-all
 are desired states: they are repeated, each time as a fresh order, until the board shows that they are met. Settings and
 plan go to a board in hearing that holds another version.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contract.messages import Close, CloseAll, NodeConfig, NodeState, Open, Pulse, ValvePosition, ValveReport
+from contract.messages import Close, CloseAll, NodeConfig, NodeState, Open, Pulse, Reset, ValvePosition, ValveReport
 from contract.topics import Channel
 from gateway.planning.runs import Run
 from irrigation.model import Timetable
@@ -71,7 +71,7 @@ class Wishes:
     opens: tuple[Run, ...] = ()
     closes: tuple[WantedClose, ...] = ()
     close_alls: tuple[WantedCloseAll, ...] = ()
-    pulses: tuple[Pulse, ...] = ()
+    errands: tuple[Pulse | Reset, ...] = ()
     boards: tuple[Held, ...] = ()
 
 
@@ -106,10 +106,10 @@ def due_sends(
         in_time = run.expires_at is not None and now < run.expires_at
         if in_time and again(key := f"open:{run.run_id}", every_s(run.node_id)):
             sends += [_order(key, run.node_id, open_order(run), now)]
-    for pulse in wishes.pulses:
-        node_id = pulse.node_id
-        if node_id and now < pulse.expires_at and again(key := f"pulse:{pulse.id}", every_s(node_id)):
-            sends += [_order(key, node_id, pulse, now)]
+    for errand in wishes.errands:
+        node_id = errand.node_id
+        if node_id and now < errand.expires_at and again(key := f"errand:{errand.id}", every_s(node_id)):
+            sends += [_order(key, node_id, errand, now)]
     for board in wishes.boards:
         sends.extend(_versions(board, again))
     return tuple(sends), min(waits, default=None)
@@ -134,7 +134,7 @@ def open_order(run: Run) -> Open:
     )
 
 
-def _order(key: str, node_id: str, order: Open | Close | CloseAll | Pulse, now: datetime) -> Send:
+def _order(key: str, node_id: str, order: Open | Close | CloseAll | Pulse | Reset, now: datetime) -> Send:
     left_s = max(1, round((order.expires_at - now).total_seconds()))
     return Send(key, node_id, Channel.COMMAND, order, left_s)
 

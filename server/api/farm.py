@@ -75,6 +75,12 @@ async def release(view: InThisFarm, account: SignedIn, made: Made) -> None:
     await made.planning.hold(account, view, None)
 
 
+@router.post("/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset", status_code=202)
+async def reset(view: InThisFarm, node_id: str, channel: str, account: SignedIn, made: Made) -> Json:
+    """Let a valve open again that faults have locked; for technicians and managers. Its board has the last word."""
+    return shapes.reset(await made.resets.ask(account, view, node_id, channel))
+
+
 @router.post("/alerts/{alert_id}/acknowledge")
 async def acknowledge(found: OfAlert, account: SignedIn, made: Made) -> Json:
     """A person has seen an alert."""

@@ -65,7 +65,7 @@ function fixtures(scenario) {
     id, name, online: true, last_heard: later(-12 * SECOND), software: '0.1.0', battery_v: 12.6, plan: 'timetable', timetable_version: 12, valid_until: later(13 * DAY),
     clock_trusted: true, outbox_events: 0, outbox_readings: 3, valves: [], ...more,
   });
-  const valve = (channel, zone_id, state = 'closed') => ({ channel, zone_id, state });
+  const valve = (channel, zone_id, state = 'closed') => ({ channel, zone_id, state, quarantine: null, reset: null });
   const nodes = [
     node('board-1', 'Hộp van HV-03', { valves: [valve('v1', 'dau-tay'), valve('v2', 'rau-cai'), ...(states ? [valve('v4', 'xoai'), valve('v7', 'thanh-long', 'closing')] : [])] }),
     node('board-2', 'Hộp van HV-07', { battery_v: 11.7, valves: [valve('v1', 'nhan', 'open'), valve('v2', 'ca-phe', states ? 'open' : 'closed')] }),

@@ -29,7 +29,7 @@ export function snapshot(zones: Zone[], runs: Run[] = []): Snapshot {
     nodes: {
       'board-1': {
         id: 'board-1', name: 'HV-01', online: true, last_heard: at(-9), software: '0.1.0', battery_v: 12.6, plan: 'timetable', timetable_version: 1,
-        valid_until: at(86400), clock_trusted: true, outbox_events: 0, outbox_readings: 0, valves: [{ channel: 'v1', zone_id: zones[0]?.id ?? null, state: 'closed' }],
+        valid_until: at(86400), clock_trusted: true, outbox_events: 0, outbox_readings: 0, valves: [{ channel: 'v1', zone_id: zones[0]?.id ?? null, state: 'closed', quarantine: null, reset: null }],
       },
     },
     alerts: {},

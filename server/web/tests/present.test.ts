@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { freshness, heardAt, progress, receipts, runLook, sortViews, unheardSince, viewZone, type Order } from '../src/lib/present';
-import { litresText, moistureText } from '../src/lib/say';
+import { litresText, lookDetail, lookLine, moistureText } from '../src/lib/say';
 import type { Run, RunState, Zone } from '../src/lib/types';
 import { at, NOW, run, snapshot, zone } from './farm';
 
@@ -96,6 +96,30 @@ describe('an order of this phone', () => {
     const farm = snapshot([zone('a')]);
     farm.nodes['board-1']!.valves[0]!.state = 'close_failed';
     expect(viewZone(farm, farm.zones.a!, order(), new Set(), NOW).look).toBe('close_failed');
+    farm.nodes['board-1']!.valves[0]!.quarantine = { code: 'flow-while-closed', params: {} };
+    expect(viewZone(farm, farm.zones.a!, null, new Set(), NOW).look).toBe('close_failed');
+  });
+});
+
+describe('a valve that faults have locked', () => {
+  const locked = () => {
+    const farm = snapshot([zone('a')], [run('bad', 'a', { state: 'failed', ended_at: at(-10), reason: { code: 'burst', params: {} } })]);
+    farm.nodes['board-1']!.valves[0]!.quarantine = { code: 'burst', params: {} };
+    return farm;
+  };
+
+  it('says so over the soil and over the run that found it, with what to do', () => {
+    const farm = locked();
+    const seen = viewZone(farm, farm.zones.a!, null, new Set(), NOW);
+    expect(seen.look).toBe('quarantined');
+    expect(lookLine(seen)).toBe('Đã khóa: Nước chảy quá mạnh, có thể vỡ ống');
+    expect(lookDetail(seen, farm, NOW, farm.farm.tz)).toBe('Van đã được đóng. Sửa ống rồi nhờ mở khóa.');
+  });
+
+  it('does not hide a run that is under way', () => {
+    const farm = locked();
+    farm.runs = { r: run('r', 'a', { state: 'closing', opened_at: at(-9) }) };
+    expect(viewZone(farm, farm.zones.a!, null, new Set(), NOW).look).toBe('closing');
   });
 });
 

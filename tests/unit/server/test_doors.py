@@ -41,6 +41,7 @@ TABLE: dict[tuple[str, str], Call] = {
     ("POST", "/api/v1/farms/{farm_id}/stop-all"): Call(202),
     ("PUT", "/api/v1/farms/{farm_id}/hold"): Call(200, body=HOLD),
     ("DELETE", "/api/v1/farms/{farm_id}/hold"): Call(204),
+    ("POST", "/api/v1/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset"): Call(202, "thanh hoa"),
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Call(200),
     ("POST", "/api/v1/zones/{zone_id}/runs"): Call(202, body=WATER),
     ("GET", "/api/v1/zones/{zone_id}/runs"): Call(200),
@@ -110,6 +111,7 @@ class World:
     def __init__(self, coop: Coop) -> None:
         self._coop = coop
         self.ids = {"farm_id": "mai", "zone_id": "dau-tay", "program_id": "sang-dau-tay", "path": ""}
+        self.ids |= {"node_id": "board-1", "channel": "v1"}
 
     async def make(self) -> None:
         """A run and an alert, and gateways that are online."""

@@ -29,6 +29,7 @@ export class Farm {
   });
   tz = $derived(this.snapshot?.farm.tz ?? 'Asia/Ho_Chi_Minh');
   heardAt = $derived(this.snapshot ? heardAt(this.snapshot) : 0);
+  mayReset = $derived(this.me?.role === 'technician' || this.me?.role === 'manager');
   offline = $derived(this.connection === 'offline');
   busy = $derived(this.views.some((view) => PENDING.has(view.look)) || this.stopAll?.phase === 'sending');
 
@@ -180,6 +181,11 @@ export class Farm {
       if (!(error instanceof Problem && error.status === 404)) throw error;
     }
     if (this.snapshot) this.snapshot = { ...this.snapshot, hold: null };
+  }
+
+  /** Asks a valve's board to unlock it; what came of it is read from the live state. */
+  async reset(nodeId: string, channel: string): Promise<void> {
+    await call(`/farms/${this.farmId}/nodes/${nodeId}/channels/${channel}/reset`, { method: 'POST', lang: lang() });
   }
 
   async acknowledge(alertId: string): Promise<void> {

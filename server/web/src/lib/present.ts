@@ -20,7 +20,7 @@ export interface Order {
 }
 
 export type Look =
-  | 'close_failed' | 'failed' | 'sending' | 'pending' | 'cancelling' | 'open' | 'no_flow' | 'watering' | 'closing'
+  | 'close_failed' | 'quarantined' | 'failed' | 'sending' | 'pending' | 'cancelling' | 'open' | 'no_flow' | 'watering' | 'closing'
   | Soil | 'stale' | 'unknown';
 
 export interface ZoneView {
@@ -106,7 +106,7 @@ export function unheardSince(snapshot: Snapshot, zone: Zone, offline: boolean): 
 }
 
 const RANKS: Record<Look, number> = {
-  close_failed: 0, failed: 1, sending: 2, pending: 2, cancelling: 2, open: 2, no_flow: 2, watering: 2, closing: 2,
+  close_failed: 0, quarantined: 1, failed: 1, sending: 2, pending: 2, cancelling: 2, open: 2, no_flow: 2, watering: 2, closing: 2,
   dry: 3, stale: 4, unknown: 4, fine: 5, wet: 5,
 };
 
@@ -129,6 +129,7 @@ export function viewZone(
     look = order.phase;
     state = order.phase;
   }
+  if (valve?.quarantine && (!run || ended(run))) look = state = 'quarantined';
   if (valve?.state === 'close_failed') look = state = 'close_failed';
   return { zone, look, state, rank: RANKS[look], freshness: fresh, soil: wetness, run, order, valve };
 }

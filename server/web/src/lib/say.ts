@@ -69,6 +69,8 @@ export function lookLine(view: ZoneView): string {
     case 'failed':
       if (view.order?.phase === 'failed') return view.order.reason;
       return view.run ? reasonText(view.run) : '';
+    case 'quarantined':
+      return t('look.quarantined', { why: tCode('alert', view.valve?.quarantine?.code ?? '', {}, 'alert.other') });
     case 'open':
       return t(view.run?.has_meter ? 'look.open' : 'look.open_no_meter');
     default:
@@ -96,6 +98,8 @@ export function lookDetail(view: ZoneView, snapshot: Snapshot, now: number, tz: 
       return view.order ? t('order.nothing_waits') : run ? failedDetail(run) : '';
     case 'close_failed':
       return t('close_failed.still');
+    case 'quarantined':
+      return tCode('todo', view.valve?.quarantine?.code ?? '', {}, 'todo.quarantined');
     case 'stale':
     case 'unknown':
       return ageLine(view, snapshot, now);

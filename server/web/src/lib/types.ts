@@ -12,6 +12,8 @@ export interface Me {
   farms: { id: string; name: string }[];
 }
 
+export interface Coded { code: string; params: Params }
+
 export type Dose =
   | { minutes: number }
   | { litres: number; max_minutes: number }
@@ -69,6 +71,10 @@ export interface Valve {
   channel: string;
   zone_id: string | null;
   state: 'closed' | 'open' | 'closing' | 'close_failed' | 'unknown';
+  /** The fault for which nothing opens it before a technician's reset. */
+  quarantine: Coded | null;
+  /** A reset that was asked for and is not done. */
+  reset: { by: string; at: string; refused: Coded | null } | null;
 }
 
 export interface Node {

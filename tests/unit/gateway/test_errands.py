@@ -1,4 +1,4 @@
-"""A technician's pulse from the server to the board that it names, and how it ended back again."""
+"""Pulses and resets from the server to the board that they name, and how they ended back again."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.link import Incoming
-from contract.messages import Outcome, Pulse, Reason, Reply, Restart
+from contract.messages import Outcome, Pulse, Reason, Reply, Reset, Restart
 from contract.topics import Channel
 from gateway.boards import SILENCE
 from gateway.planning.dispatch import Wishes, due_sends
@@ -43,16 +43,16 @@ def reply(outcome: Outcome, code: str | None = None, command_id: str = "p") -> R
 def test_it_goes_to_its_board_again_and_again_until_that_answers(office: Office) -> None:
     order = pulse()
     assert office.orders.handle(order, NOW).outcome is Outcome.ACCEPTED
-    (waiting,) = office.orders.pulses.waiting()
-    sends, wait_s = due_sends(Wishes(pulses=(waiting,)), {}, NOW, 5.0, lambda: "new")
+    (waiting,) = office.orders.errands.waiting()
+    sends, wait_s = due_sends(Wishes(errands=(waiting,)), {}, NOW, 5.0, lambda: "new")
     assert [(send.node_id, send.channel, send.message, send.expires_s) for send in sends] == [
         ("board-1", Channel.COMMAND, order, 60)
     ]
     assert wait_s is not None
-    assert due_sends(Wishes(pulses=(waiting,)), {"pulse:p": 5.0}, NOW, 6.0, lambda: "new")[0] == ()
-    assert due_sends(Wishes(pulses=(waiting,)), {}, NOW + MINUTE, 5.0, lambda: "new")[0] == ()
+    assert due_sends(Wishes(errands=(waiting,)), {"errand:p": 5.0}, NOW, 6.0, lambda: "new")[0] == ()
+    assert due_sends(Wishes(errands=(waiting,)), {}, NOW + MINUTE, 5.0, lambda: "new")[0] == ()
     assert office.orders.answered("board-1", reply(Outcome.ACCEPTED), None, NOW) == ()
-    assert office.orders.pulses.waiting() == ()
+    assert office.orders.errands.waiting() == ()
 
 
 @pytest.mark.parametrize("end", [reply(Outcome.DONE), reply(Outcome.REFUSED, "zone-busy"), reply(Outcome.FAILED, "x")])
@@ -79,7 +79,7 @@ def test_one_that_nobody_can_do_is_refused(office: Office, more: dict[str, Any],
     refused = office.orders.handle(pulse(**more), NOW)
     assert refused.reason is not None
     assert (refused.outcome, refused.reason.code) == (Outcome.REFUSED, code)
-    assert office.orders.pulses.waiting() == ()
+    assert office.orders.errands.waiting() == ()
 
 
 def test_for_a_board_out_of_hearing_it_is_refused_at_once(office: Office) -> None:
@@ -95,14 +95,27 @@ def test_in_an_emergency_stop_nothing_is_pulsed(office: Office) -> None:
     assert refused.reason == Reason(code="emergency-stop", params={"reason": "burst pipe"})
 
 
+def test_a_reset_is_carried_like_a_pulse_and_in_an_emergency_too(office: Office) -> None:
+    stop = Hold(until=NOW + 10 * MINUTE, reason="burst pipe", emergency=True)
+    office.configure(replace(f.farm(), hold=stop), version=2)
+    order = Reset(id="p", issued_at=NOW, expires_at=NOW + MINUTE, actor="thanh", channel="v1", node_id="board-1")
+    assert office.orders.handle(order, NOW).outcome is Outcome.ACCEPTED  # it opens nothing
+    (send,), _ = due_sends(Wishes(errands=office.orders.errands.waiting()), {}, NOW, 5.0, lambda: "new")
+    assert (send.node_id, send.message) == ("board-1", order)
+    done = reply(Outcome.DONE)
+    assert office.orders.answered("board-1", done, None, NOW) == (done,)
+    assert office.orders.handle(order, NOW) == done
+    assert office.orders.errands.waiting() == ()
+
+
 @pytest.mark.parametrize(("taken", "given_up"), [(False, timedelta(seconds=61)), (True, timedelta(minutes=3))])
 def test_one_without_an_end_is_given_up(office: Office, *, taken: bool, given_up: timedelta) -> None:
     office.orders.handle(pulse(), NOW)
     if taken:
         office.orders.answered("board-1", reply(Outcome.ACCEPTED), None, NOW)
     assert office.orders.next_expiry() == NOW + given_up
-    assert office.orders.pulses.expire(NOW + given_up - timedelta(seconds=1)) == ()
-    (lost,) = office.orders.pulses.expire(NOW + given_up)
+    assert office.orders.errands.expire(NOW + given_up - timedelta(seconds=1)) == ()
+    (lost,) = office.orders.errands.expire(NOW + given_up)
     assert (lost.outcome, lost.reason) == (Outcome.FAILED, Reason(code="board-away", params={"node_id": "board-1"}))
     assert office.orders.next_expiry() is None
 
@@ -112,7 +125,7 @@ def test_a_restarted_gateway_goes_on_with_it(office: Office, tmp_path: Path) -> 
     office.orders.handle(order, NOW)
     office.db.close()
     again = Office(tmp_path / "journal.sqlite3")
-    assert again.orders.pulses.waiting() == (order,)
+    assert again.orders.errands.waiting() == (order,)
     assert again.orders.answered("board-1", reply(Outcome.DONE), None, NOW)
     again.db.close()
 
