@@ -134,7 +134,10 @@ class Field:
     def _move_water(self) -> None:
         """Bring the pipes to now with the valves as they have been; done before every change of a valve."""
         now_s = time.monotonic()
-        moved = self._world.pipe_water(self._wiring.open_zones(), now_s - self._piped_to_s, self._wiring.dry_sources())
+        wiring = self._wiring
+        moved = self._world.pipe_water(
+            wiring.open_zones(), now_s - self._piped_to_s, wiring.dry_sources(), wiring.shares()
+        )
         self._piped_to_s = now_s
         for zone, litres in moved.items():
             self._litres[zone] = self._litres.get(zone, 0.0) + litres

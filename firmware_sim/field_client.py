@@ -7,6 +7,8 @@ import json
 import socket
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -103,6 +105,15 @@ class FieldClient:
     def fault(self, name: str, key: str, *, on: bool = True) -> None:
         """Break something or mend it: `source-dry` SOURCE, `probe-open` NODE/ADC, `valve-stuck-shut` NODE/GPIO, ..."""
         self._ask("fault", name=name, key=key, on=on)
+
+    @contextmanager
+    def broken(self, name: str, key: str) -> Iterator[None]:
+        """Break something for as long as it is entered; see `wiring.Fault` for what there is."""
+        self.fault(name, key)
+        try:
+            yield
+        finally:
+            self.fault(name, key, on=False)
 
     def set_speed(self, speed: float) -> None:
         """Let soil and weather pass `speed` times faster than the clock from now on."""

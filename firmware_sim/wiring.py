@@ -12,17 +12,24 @@ from firmware_sim.world import World
 
 ADC_STEPS = 1023
 ADC_REFERENCE_V = 3.3
+LEAK_SHARE, BURST_SHARE = 0.05, 4.0  # of a zone's nominal flow
+JUMP_PULSES = 100  # at each look, twenty times a second
 
 
 class Fault(StrEnum):
-    """What can be broken on purpose. The key is a source id, or NODE/PIN, or NODE/ADC-CHANNEL."""
+    """What can be broken on purpose. The key is a source id, a zone id, or NODE/PIN, or NODE/ADC-CHANNEL."""
 
     SOURCE_DRY = "source-dry"
     PROBE_OPEN = "probe-open"  # a broken wire: the input floats up to the reference
     PROBE_SHORT = "probe-short"
     VALVE_STUCK_OPEN = "valve-stuck-open"
     VALVE_STUCK_SHUT = "valve-stuck-shut"
+    VALVE_LEAKS = "valve-leaks"  # dirt in its seat: a trickle while it is shut
+    PIPE_BURST = "pipe-burst"
     METER_DEAD = "meter-dead"
+    METER_JUMPS = "meter-jumps"  # a broken wire counts noise
+    SUPPLY_STUCK_ON = "supply-stuck-on"
+    SUPPLY_STUCK_OFF = "supply-stuck-off"
     RESERVE_LOW = "reserve-low"
 
 
@@ -36,6 +43,7 @@ class Wiring:
         self._world, self._lines = world, lines
         self.boards = {board.node: board for board in settings.boards}
         self._sources = {source.id for source in settings.sources}
+        self._zones = {zone.id for zone in settings.zones}
         self._dice = Random(settings.seed)
         self._faults: set[tuple[Fault, str]] = set()
         self._latched: set[tuple[str, int]] = set()  # latching valves that are open, by their opening pin
@@ -78,7 +86,9 @@ class Wiring:
         """All supplies, each with its board's node and whether it runs."""
         for node, board in self.boards.items():
             for supply in board.supplies:
-                yield node, supply, self._driven(node, supply)
+                key = f"{node}/{supply.gpio}"
+                runs = self._driven(node, supply) or (Fault.SUPPLY_STUCK_ON, key) in self._faults
+                yield node, supply, runs and (Fault.SUPPLY_STUCK_OFF, key) not in self._faults
 
     def _driven(self, node: str, part: ValvePart | SupplyPart) -> bool:
         line = self._lines.at(node, part.gpio)
@@ -92,13 +102,27 @@ class Wiring:
         return self._lines.at(node, gpio).level
 
     def open_zones(self) -> set[str]:
-        """Return the zones whose valves let water pass: open, and their supply runs."""
+        """Return the zones whose valves let water pass, be it a trickle: open, and their supply runs."""
         running = {(node, supply.id) for node, supply, runs in self.supplies() if runs}
         return {
             valve.zone
             for node, valve in self.valves()
-            if self.is_open(node, valve) and (valve.supply is None or (node, valve.supply) in running)
+            if (self.is_open(node, valve) or self._leaks(node, valve))
+            and (valve.supply is None or (node, valve.supply) in running)
         }
+
+    def shares(self) -> dict[str, float]:
+        """Return what zones draw whose valve or pipe is broken, as a share of their nominal flow."""
+        shares = {}
+        for node, valve in self.valves():
+            if not self.is_open(node, valve) and self._leaks(node, valve):
+                shares[valve.zone] = LEAK_SHARE
+            elif (Fault.PIPE_BURST, valve.zone) in self._faults:
+                shares[valve.zone] = BURST_SHARE
+        return shares
+
+    def _leaks(self, node: str, valve: ValvePart) -> bool:
+        return (Fault.VALVE_LEAKS, f"{node}/{valve.gpio}") in self._faults
 
     def open_valves(self) -> dict[str, int]:
         """Return how many valves each board holds open by a current."""
@@ -117,18 +141,22 @@ class Wiring:
             fault = Fault(name)
         except ValueError:
             raise Refused(f"there is no fault {name!r}, only {', '.join(Fault)}") from None
-        known = self._sources if fault is Fault.SOURCE_DRY else set(self._keys(fault))
+        known = set(self._keys(fault))
         if key not in known:
             raise Refused(f"fault {fault} knows {', '.join(sorted(known))}, not {key!r}")
         (self._faults.add if on else self._faults.discard)((fault, key))
 
     def _keys(self, fault: Fault) -> list[str]:
+        if fault in {Fault.SOURCE_DRY, Fault.PIPE_BURST}:
+            return list(self._sources if fault is Fault.SOURCE_DRY else self._zones)
         keys = []
         for node, board in self.boards.items():
             if fault in {Fault.PROBE_OPEN, Fault.PROBE_SHORT}:
                 keys += [f"{node}/{probe.adc}" for probe in board.probes]
-            elif fault is Fault.METER_DEAD:
+            elif fault in {Fault.METER_DEAD, Fault.METER_JUMPS}:
                 keys += [f"{node}/{meter.gpio}" for meter in board.meters]
+            elif fault in {Fault.SUPPLY_STUCK_ON, Fault.SUPPLY_STUCK_OFF}:
+                keys += [f"{node}/{supply.gpio}" for supply in board.supplies]
             elif fault is Fault.RESERVE_LOW:
                 keys += [f"{node}/{board.reserve.gpio}"] if board.reserve is not None else []
             else:
@@ -171,6 +199,8 @@ class Wiring:
             for gpio, count in counts:
                 more = count - self._counted.get((node, gpio), count)
                 self._counted[node, gpio] = count
+                if (Fault.METER_JUMPS, f"{node}/{gpio}") in self._faults:
+                    more += JUMP_PULSES
                 if more > 0 and (Fault.METER_DEAD, f"{node}/{gpio}") not in self._faults:
                     made[node, gpio] = more
         return made

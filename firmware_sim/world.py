@@ -58,12 +58,18 @@ class World:
         return self._draw(local.date()), local, local.hour + local.minute / 60 + local.second / 3600
 
     def pipe_water(
-        self, open_zones: Collection[str], seconds: float, dry_sources: Collection[str] = ()
+        self,
+        open_zones: Collection[str],
+        seconds: float,
+        dry_sources: Collection[str] = (),
+        shares: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         """Let water run for real `seconds`; return the litres that each zone received."""
         before = self.pipes
         fill_s = self._settings.pipe_fill_s
-        self.pipes = flow_on(self.site, before, open_zones, seconds, dry_sources=dry_sources, fill_s=fill_s)
+        self.pipes = flow_on(
+            self.site, before, open_zones, seconds, dry_sources=dry_sources, shares=shares, fill_s=fill_s
+        )
         return {zone: pipe.litres - before[zone].litres for zone, pipe in self.pipes.items()}
 
     def pass_time(self, span: timedelta, litres: Mapping[str, float], open_valves: Mapping[str, int]) -> None:

@@ -48,15 +48,21 @@ def flow_on(
     seconds: float,
     *,
     dry_sources: Collection[str] = (),
+    shares: Mapping[str, float] | None = None,
     fill_s: float = 0.5,
 ) -> dict[str, Pipe]:
-    """Return the pipes after `seconds` with these zones' valves open. A closed valve stops its flow at once."""
+    """Return the pipes after `seconds` with these zones' valves open. A closed valve stops its flow at once.
+
+    `shares` of their nominal flow are what zones draw whose valve or pipe is broken: 0.05 through a seat that leaks,
+    4 out of a burst line.
+    """
+    shares = shares or {}
     targets: dict[str, float] = {}
     for source_id, most_l_min in site.max_flow_l_min.items():
         drinkers = {
             zone: plot for zone, plot in site.plots.items() if plot.source_id == source_id and zone in open_zones
         }
-        asking = {zone: plot.flow_l_min for zone, plot in drinkers.items()}
+        asking = {zone: plot.flow_l_min * shares.get(zone, 1.0) for zone, plot in drinkers.items()}
         targets |= hydraulics.share_flow(asking, 0.0 if source_id in dry_sources else most_l_min)
     after = {}
     for zone, pipe in pipes.items():

@@ -1,12 +1,15 @@
 """The simulated field with gpiozero's own device classes on it, each side a real process."""
 
+import json
 import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,10 @@ from gpiozero.exc import GPIOPinInUse, PinInvalidFunction, PinPWMUnsupported, Pi
 from firmware_sim.errors import FieldLost, Refused
 from firmware_sim.field_client import FieldClient
 from firmware_sim.gpio import SimFactory
+from firmware_sim.lines import Function, Line, Lines
+from firmware_sim.settings import FieldSettings
+from firmware_sim.wiring import JUMP_PULSES, Wiring
+from firmware_sim.world import World
 from tests.fixtures.processes import Processes
 
 StartField = Callable[..., FieldClient]
@@ -245,6 +252,49 @@ def test_faults_do_what_they_say(field: FieldClient, factory: SimFactory) -> Non
         field.fault("source-dry", "sea")
     with pytest.raises(Refused, match="there is no fault 'rust'"):
         field.fault("rust", "board-1/17")
+
+
+def test_a_burst_line_draws_more_and_a_leaking_valve_a_trickle_while_it_is_shut(
+    field: FieldClient, factory: SimFactory
+) -> None:
+    with field.broken("valve-leaks", "board-1/17"):
+        assert not field.valve("board-1", 17).open
+        assert _flow(field, "a") == pytest.approx(0.05 * 480)
+        with DigitalOutputDevice(17, pin_factory=factory, initial_value=True):
+            assert _flow(field, "a") == pytest.approx(480)  # open, it is as good as any
+            with field.broken("pipe-burst", "a"):
+                assert _flow(field, "a") > 600  # 4 x 480, as far as the source gives
+    assert _flow(field, "a") == 0  # mended
+
+
+def test_a_meter_that_jumps_counts_what_is_no_water(tmp_path: Path) -> None:
+    text = FIELD.format(socket=tmp_path / "field.sock", folder=tmp_path, speed=1.0)
+    settings = FieldSettings.model_validate_json(json.dumps({"kind": "field", **tomllib.loads(text)}))
+    wiring = Wiring(settings, World(settings, datetime.now(UTC)), Lines())
+    assert wiring.pulses() == {}
+    wiring.set_fault("meter-jumps", "board-1/22", on=True)
+    assert wiring.pulses() == {("board-1", 22): JUMP_PULSES}
+    wiring.set_fault("meter-jumps", "board-1/22", on=False)
+    assert wiring.pulses() == {}
+
+
+def test_a_pump_that_sticks_gives_or_gives_not_whatever_its_line_says(tmp_path: Path) -> None:
+    text = FIELD.format(socket=tmp_path / "field.sock", folder=tmp_path, speed=1.0)
+    table = tomllib.loads(text)
+    table["boards"][0]["supplies"] = [{"id": "pump", "gpio": 19}]
+    table["boards"][0]["valves"][0]["supply"] = "pump"
+    settings = FieldSettings.model_validate_json(json.dumps({"kind": "field", **table}))
+    lines = Lines()
+    wiring = Wiring(settings, World(settings, datetime.now(UTC)), lines)
+    wiring.set_fault("valve-stuck-open", "board-1/17", on=True)
+    assert "a" not in wiring.open_zones()
+    wiring.set_fault("supply-stuck-on", "board-1/19", on=True)
+    assert "a" in wiring.open_zones()
+    wiring.set_fault("supply-stuck-on", "board-1/19", on=False)
+    lines.claim(Line("board-1", 19, Function.OUTPUT, 1, owner=1))
+    assert "a" in wiring.open_zones()
+    wiring.set_fault("supply-stuck-off", "board-1/19", on=True)
+    assert "a" not in wiring.open_zones()
 
 
 def test_a_wait_that_is_not_met_says_what_was_seen_last(field: FieldClient) -> None:
