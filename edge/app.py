@@ -425,16 +425,8 @@ class Agent:
                     )
                 case CloseAll():
                     await self.waterings.stop_all(Reason(code="close-all", params={"actor": command.actor}))
-                case Pulse():
-                    if command.node_id not in {None, self.settings.node_id}:
-                        return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
-                    reason = await self.pulses.start(command)
-                    return self._answer(command.id, Outcome.REFUSED if reason else Outcome.ACCEPTED, reason)
-                case Reset():
-                    if command.node_id not in {None, self.settings.node_id}:
-                        return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
-                    reason = await self.waterings.reset(command.channel)
-                    return self._answer(command.id, Outcome.REFUSED if reason else Outcome.DONE, reason)
+                case Pulse() | Reset():
+                    return await self._errand(command)
                 case Restart():
                     if self.waterings.any:
                         return self._answer(command.id, Outcome.REFUSED, Reason(code="watering"))
@@ -446,6 +438,15 @@ class Agent:
                 command.id, Outcome.FAILED, Reason(code="guard-lost", params={"detail": str(exc)[:200]})
             )
         return self._answer(command.id, Outcome.DONE)
+
+    async def _errand(self, command: Pulse | Reset) -> Reply:
+        if command.node_id not in {None, self.settings.node_id}:
+            return self._answer(command.id, Outcome.REFUSED, Reason(code="for-another-board"))
+        if isinstance(command, Pulse):
+            reason, done = await self.pulses.start(command), Outcome.ACCEPTED
+        else:
+            reason, done = await self.waterings.reset(command.channel), Outcome.DONE
+        return self._answer(command.id, Outcome.REFUSED if reason else done, reason)
 
     def _answer(self, command_id: str, outcome: Outcome, reason: Reason | None = None) -> Reply:
         return Reply(command_id=command_id, at=self.clock.now(), outcome=outcome, reason=reason)

@@ -127,6 +127,13 @@ class Valves:
             self._commit(channel, new, told, about)
         return frozenset(action.act for action in actions)
 
+    def adopt(self, channel: str, fault: Fault) -> None:
+        """Take over a lock that the guard has kept and this store has lost: fail dry, and tell."""
+        valve = self._valves[channel]
+        self._valves[channel] = replace(valve, lock=fault, told=valve.told | {fault})
+        kept = replace(self._kept[channel], lock=fault, since=self._clock.now(), told=valve.told | {fault})
+        self._commit(channel, kept, [(fault.value, False)], {})
+
     def hear_supply(self, name: str, *, stuck: bool) -> None:
         """Tell that a pump or master valve does not go off, or has at last: nothing opens meanwhile, says its guard."""
         with self._store.transaction():

@@ -19,12 +19,13 @@ from contract.outbox import Outbox
 from edge.clock import Clock
 from edge.config import BoardSettings, ValvePart
 from edge.control.admission import ChannelStanding, refuse
-from edge.control.faults import Act, Event, IllegalEvent, Phase, retry_s
+from edge.control.faults import Act, Event, Phase, retry_s
 from edge.control.order import Order
 from edge.control.watering import Watering, by_cause
 from edge.errors import GuardLost, GuardRefused
 from edge.guard_client import GuardClient, GuardNews
 from edge.instruments import Instruments
+from edge.locks import Locks
 from edge.store import Store
 from edge.valves import Valves
 from irrigation.run import RunState
@@ -67,6 +68,7 @@ class Waterings:
             zone_of=self._channel_settings,
             changed=changed,
         )
+        self._locks = Locks(settings, guard, self.valves)
         guard.failed |= self.valves.stuck()  # until it says that they are closed
         self._open: dict[str, Watering] = {}  # by channel
         self._litres_at_open: dict[str, float] = {}
@@ -273,6 +275,9 @@ class Waterings:
                 await self._measure(watering)
             self._settle(watering)
         self.valves.look_closed(_now_s(), frozenset(self._guard.leases.values()))
+        if self._locks.amiss:
+            async with self._turn:
+                await self._locks.keep()
 
     async def _measure(self, watering: Watering) -> None:
         channel = watering.order.channel
@@ -315,15 +320,15 @@ class Waterings:
     # --- faults ---
 
     async def reset(self, channel: str) -> Reason | None:
-        """Unlock a valve on a person's word, or return why not; it opens nothing."""
+        """Unlock a valve on a person's word, or return why not; it opens nothing. Raise GuardLost or GuardRefused."""
         async with self._turn:
             if channel not in self.valves:
                 return Reason(code="unknown-channel", params={"channel": channel})
-            try:
-                self.valves.reset(channel, _now_s())
-            except IllegalEvent:
-                stuck = self.valves[channel].phase is Phase.STUCK
-                return Reason(code="close-failed" if stuck else "watering", params={"channel": channel})
+            if (phase := self.valves[channel].phase) is not Phase.CLOSED:
+                code = "close-failed" if phase is Phase.STUCK else "watering"
+                return Reason(code=code, params={"channel": channel})
+            await self._locks.free(channel)
+            self.valves.reset(channel, _now_s())
         self._changed()
         return None
 
@@ -455,6 +460,7 @@ class Waterings:
             fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
             close_failed=bool(self._guard.failed) or any(self.valves[one].leaks for one in self._valves),
             quarantine=self.valves.quarantine(channel),
+            supply_lock=self._locks.supply_lock(channel),
         )
 
     def _channel_settings(self, channel: str) -> ChannelSettings | None:

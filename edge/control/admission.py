@@ -21,6 +21,7 @@ class ChannelStanding:
     fresh_probe: bool = False
     close_failed: bool = False
     quarantine: Reason | None = None
+    supply_lock: tuple[str, str] | None = None  # the pump or master valve that is locked, and why
 
 
 def refuse(
@@ -45,12 +46,22 @@ def refuse(
         return Reason(code="daily-cap", params={"max_day_s": channel.max_day_s, "used_s": round(channel.used_day_s)})
     if channel.run_id is not None:
         return Reason(code="zone-busy", params={"run_id": channel.run_id})
-    if channel.quarantine is not None:
-        return Reason(code="quarantined", params={"fault": channel.quarantine.code, **channel.quarantine.params})
-    if channel.close_failed:
-        return Reason(code="close-failed", params={"channel": order.channel})
+    if (locked := _locked(order, channel)) is not None:
+        return locked
     if order.dose.until_moisture_pct is not None and not channel.fresh_probe:
         return Reason(code="no-fresh-probe")
     if not guard_up:
         return Reason(code="guard-lost")
+    return None
+
+
+def _locked(order: Order, channel: ChannelStanding) -> Reason | None:
+    """Return what faults have locked of the valve, its supply, or the whole board."""
+    if channel.quarantine is not None:
+        return Reason(code="quarantined", params={"fault": channel.quarantine.code, **channel.quarantine.params})
+    if channel.supply_lock is not None:
+        supply, fault = channel.supply_lock
+        return Reason(code="supply-locked", params={"supply": supply, "fault": fault})
+    if channel.close_failed:
+        return Reason(code="close-failed", params={"channel": order.channel})
     return None

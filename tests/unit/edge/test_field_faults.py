@@ -34,10 +34,25 @@ id = "tea"
 source = "tank"
 area_m2 = 100
 flow_l_min = 30
+[[zones]]
+id = "rice"
+source = "tank"
+area_m2 = 100
+flow_l_min = 30
+[[zones]]
+id = "beans"
+source = "tank"
+area_m2 = 100
+flow_l_min = 30
 [[boards]]
 node = "board-1"
-valves = [{{ gpio = 17, zone = "tea" }}]
-meters = [{{ gpio = 22, zone = "tea", pulses_per_litre = 10 }}]
+supplies = [{{ id = "pump", gpio = 23 }}]
+valves = [
+  {{ gpio = 17, zone = "tea" }},
+  {{ gpio = 18, zone = "rice", supply = "pump" }},
+  {{ gpio = 19, zone = "beans", supply = "pump" }},
+]
+meters = [{{ gpio = 22, zone = "tea", pulses_per_litre = 10 }}, {{ gpio = 24, zone = "rice", pulses_per_litre = 10 }}]
 """
 BOARD = """
 farm_id = "{farm_id}"
@@ -51,6 +66,21 @@ channel = "v1"
 pin = 17
 max_open_s = 60
 meter = {{ pin = 22, pulses_per_litre = 10 }}
+[[valve]]
+channel = "v2"
+pin = 18
+max_open_s = 60
+supply = "pump"
+meter = {{ pin = 24, pulses_per_litre = 10 }}
+[[valve]]
+channel = "v3"
+pin = 19
+max_open_s = 60
+supply = "pump"
+[[supply]]
+name = "pump"
+pin = 23
+max_open_s = 600
 """
 
 
@@ -87,8 +117,11 @@ async def gateway(
             argv = (sys.executable, "-m", "tuoi", "edge", part, "--config", board)
             processes.start(*argv, cwd=ROOT, env=env, name=part)
         await ear.until(lambda: ear.hellos, WATER_S)
-        zone = ChannelSettings(channel="v1", zone_id="tea", max_run_s=60.0, flow_l_min=30.0, source_l_min=200.0)
-        await ear.say(Channel.CONFIG, NodeConfig(version=1, tz="UTC", channels=(zone,)))
+        zones = tuple(
+            ChannelSettings(channel=channel, zone_id=zone_id, max_run_s=60.0, flow_l_min=30.0, source_l_min=200.0)
+            for channel, zone_id in (("v1", "tea"), ("v2", "rice"), ("v3", "beans"))
+        )
+        await ear.say(Channel.CONFIG, NodeConfig(version=1, tz="UTC", channels=zones))
         await ear.configured(1)
         await ear.until(lambda: ear.states[-1].valves[0].position is ValvePosition.CLOSED)
         yield ear
@@ -130,6 +163,29 @@ async def test_row_5_a_valve_that_sticks_open_is_told_and_the_zone_is_locked_out
     await gateway.until(lambda: gateway.states[-1].valves[0].quarantine is None)
     await gateway.open("run-3", dose=Dose(litres=1.0))
     assert (await gateway.reached("run-3", _S.DONE)).litres is not None
+
+
+async def test_row_5_water_through_a_shut_valve_stops_the_pump_and_keeps_it_off(
+    gateway: Gateway, field: FieldClient
+) -> None:
+    with field.broken("valve-stuck-open", "board-1/18"):  # seen as soon as the pump runs for a neighbour
+        await gateway.open("run-1", zone_id="beans", channel="v3")
+        await gateway.reached("run-1", _S.OPEN)
+        assert field.runs("board-1", "pump")
+        assert (await gateway.told("flow-while-closed")).zone_id == "rice"
+        ended = await gateway.reached("run-1", _S.INTERRUPTED)
+        assert ended.reason is not None
+        assert ended.reason.code == "locked"
+        assert not field.runs("board-1", "pump")
+        again = await gateway.answered(await gateway.open("run-2", zone_id="beans", channel="v3"))
+        assert again.reason is not None
+        assert (again.reason.code, again.reason.params) == (
+            "supply-locked",
+            {"supply": "pump", "fault": "flow-while-closed"},
+        )
+    assert (await gateway.answered(await gateway.reset("v2"))).reason is None
+    await gateway.open("run-3", zone_id="beans", channel="v3", max_s=1.0, dose=Dose(minutes=0.05))
+    await gateway.reached("run-3", _S.DONE)
 
 
 @pytest.mark.parametrize(("fault", "key"), [("valve-stuck-shut", "board-1/17"), ("source-dry", "tank")])

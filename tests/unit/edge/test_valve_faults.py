@@ -1,6 +1,8 @@
 """Faults of valves on a whole board: what the meter or the guard shows, what is closed, told and locked, and the reset."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -9,7 +11,8 @@ import pytest
 
 from contract.messages import Outcome, Reason, Reply, ValvePosition, ValveReport
 from contract.topics import Channel
-from edge.app import Agent
+from edge.app import DATABASE, Agent
+from edge.control.faults import Event, Fault
 from irrigation.model import Dose
 from irrigation.run import RunState
 from tests.fixtures.mosquitto import Mosquitto
@@ -159,6 +162,83 @@ async def test_a_stuck_line_is_not_reset_before_it_has_closed(bench: Bench) -> N
         assert reason(await gateway.answered(await gateway.reset("v1"))).code == "close-failed"
         stuck.unlink()
         await gateway.told("close-failed", cleared=True)
+
+
+async def test_a_line_that_does_not_follow_three_times_locks_the_valve_at_the_guard_too(bench: Bench) -> None:
+    bench.start_guard()
+    (bench.path.parent / "jammed-v1").touch()
+    async with board(bench) as (gateway, agent):
+        for run_id in ("run-1", "run-2", "run-3"):
+            await gateway.open(run_id)
+            failed = await gateway.reached(run_id, _S.FAILED)
+            assert failed.reason is not None
+            assert failed.reason.code == "guard-line-fault"
+        await gateway.told("quarantined")
+        assert gateway.faults() == [("open-failed", False), ("quarantined", False)]
+        await until(lambda: agent.guard.locked == {"v1": "open-failed"})
+        (bench.path.parent / "jammed-v1").unlink()
+        assert (await gateway.answered(await gateway.reset("v1"))).outcome is Outcome.DONE
+        assert agent.guard.locked == {}
+        await gateway.open("run-4")
+        await gateway.reached("run-4", _S.OPEN)
+
+
+async def test_a_guard_that_hangs_while_it_is_asked_to_open_is_asked_again_when_it_is_back(bench: Bench) -> None:
+    guard = bench.start_guard()
+    async with board(bench) as (gateway, _):
+        guard.signal(signal.SIGSTOP)
+        await gateway.open("run-1")
+        assert await asyncio.to_thread(guard.wait) == -signal.SIGKILL
+        bench.start_guard()
+        await gateway.reached("run-1", _S.OPEN)
+        assert gateway.faults() == []
+
+
+async def test_a_guard_that_stays_away_fails_the_run_without_blaming_the_valve(bench: Bench) -> None:
+    guard = bench.start_guard()
+    async with board(bench) as (gateway, agent):
+        guard.signal(signal.SIGSTOP)
+        await gateway.open("run-1")
+        failed = await gateway.reached("run-1", _S.FAILED)
+        assert failed.reason is not None
+        assert failed.reason.code == "guard-lost"
+        assert (gateway.faults(), agent.waterings.valves["v1"].strikes) == ([], 0)
+
+
+async def test_a_stop_reaches_a_run_that_waits_to_be_asked_again(bench: Bench) -> None:
+    guard = bench.start_guard()
+    async with board(bench) as (gateway, _):
+        guard.signal(signal.SIGSTOP)
+        await gateway.open("run-1")
+        assert await asyncio.to_thread(guard.wait) == -signal.SIGKILL
+        await gateway.close("run-1")
+        await gateway.reached("run-1", _S.STOPPED)
+        again = bench.start_guard()
+        await gateway.open("run-2", channel="v2", max_s=0.3, dose=Dose(minutes=0.05))
+        await gateway.reached("run-2", _S.DONE)
+        assert "valve v1 open" not in again.lines
+
+
+async def test_what_a_guard_has_forgotten_is_locked_again_and_what_the_agent_has_forgotten_too(bench: Bench) -> None:
+    bench.start_guard()
+    async with board(bench) as (_, agent):
+        agent.waterings.valves.hear("v1", Event.NIGHT_FLOW)
+        await until(lambda: agent.guard.locked == {"v1": "night-flow"})
+        await agent.guard.unlock("v1")  # by nobody's word
+        assert agent.guard.locked == {}
+        await until(lambda: agent.guard.locked == {"v1": "night-flow"})
+    (bench.settings.state_dir / DATABASE).unlink()
+    async with board(bench) as (gateway, agent):
+        await until(lambda: agent.waterings.valves["v1"].lock is Fault.NIGHT_FLOW)
+        refused = reason(await gateway.answered(await gateway.open("run-1")))
+        assert (refused.code, refused.params["fault"]) == ("quarantined", "night-flow")
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Return once it is so."""
+    async with asyncio.timeout(10):
+        while not what():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_reset_of_what_is_not_there_is_refused(bench: Bench) -> None:

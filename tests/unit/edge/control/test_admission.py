@@ -41,6 +41,7 @@ def test_before_the_farm_s_settings_came_the_zone_is_taken_as_said() -> None:
         (order(), standing(run_id="run-0"), "zone-busy"),
         (order(), standing(close_failed=True), "close-failed"),
         (order(), standing(quarantine=Reason(code="burst"), close_failed=True), "quarantined"),
+        (order(), standing(supply_lock=("pump", "night-flow")), "supply-locked"),
         (order(dose=Dose(until_moisture_pct=36, max_minutes=20)), standing(), "no-fresh-probe"),
     ],
 )
