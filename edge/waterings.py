@@ -10,14 +10,13 @@ from contract.messages import (
     NodeConfig,
     Quality,
     Reason,
-    RunEvent,
-    RunProgress,
     ValvePosition,
     ValveReport,
 )
 from contract.outbox import Outbox
 from edge.clock import Clock
 from edge.config import BoardSettings, ValvePart
+from edge.control import report
 from edge.control.admission import ChannelStanding, refuse
 from edge.control.faults import Act, Event, Phase, retry_s
 from edge.control.order import Order
@@ -390,51 +389,24 @@ class Waterings:
 
     def _valve_report(self, valve: ValvePart, failed: frozenset[str]) -> ValveReport:
         watering = self._open.get(valve.channel)
-        position = ValvePosition.CLOSED
         if valve.channel in failed or self.valves[valve.channel].leaks:
             position = ValvePosition.CLOSE_FAILED
         elif not self._guard.up:
             position = ValvePosition.UNKNOWN
-        elif watering is not None and watering.closed_s is None:
-            closing = watering.state is RunState.CLOSING
-            position = ValvePosition.CLOSING if closing else ValvePosition.OPEN
-            if watering.state is RunState.OPENING:
-                position = ValvePosition.CLOSED
-        elif watering is None and self._guard.holder(valve.channel) is not None:
-            position = ValvePosition.OPEN  # a pulse
+        else:
+            position = report.position(watering, pulsed=self._guard.holder(valve.channel) is not None)
         zone_id = self._zone_id(valve.channel)
         return ValveReport(
             channel=valve.channel,
             zone_id=zone_id,
             position=position,
-            run=_progress(watering) if watering else None,
+            run=report.progress(watering) if watering else None,
             quarantine=self.valves.quarantine(valve.channel),
         )
 
     def _report(self, watering: Watering, state: RunState, reason: Reason | None = None) -> None:
-        order = watering.order
-        self._outbox.append(
-            RunEvent(
-                seq=1,
-                at=self._clock.now(),
-                clock_trusted=self._clock.trusted(),
-                run_id=order.run_id,
-                zone_id=order.zone_id,
-                channel=order.channel,
-                state=state,
-                origin=order.origin,
-                actor=order.actor,
-                dose=order.dose,
-                max_s=order.max_s,
-                entry_id=order.entry_id,
-                program_id=order.program_id,
-                opened_at=watering.opened_at,
-                closes_at=watering.closes_at,
-                litres=watering.litres,
-                open_s=watering.open_s,
-                reason=reason,
-            )
-        )
+        at, trusted = self._clock.now(), self._clock.trusted()
+        self._outbox.append(report.run_event(watering, state, reason, at, clock_trusted=trusted))
 
     def report_refused(self, order: Order, reason: Reason) -> None:
         """Report a due watering that could not be begun, inside the caller's transaction."""
@@ -474,25 +446,6 @@ class Waterings:
     def _zone_sensors(self, channel: str) -> tuple[str, ...]:
         settings = self._channel_settings(channel)
         return tuple(sensor for sensor in settings.sensors if sensor in self._probes) if settings else ()
-
-
-def _progress(watering: Watering) -> RunProgress:
-    order = watering.order
-    return RunProgress(
-        run_id=order.run_id,
-        zone_id=order.zone_id,
-        state=watering.state,
-        origin=order.origin,
-        actor=order.actor,
-        dose=order.dose,
-        max_s=order.max_s,
-        opened_at=watering.opened_at,
-        closes_at=watering.closes_at,
-        litres=watering.litres,
-        flow_l_min=watering.flow_l_min,
-        entry_id=order.entry_id,
-        program_id=order.program_id,
-    )
 
 
 def _now_s() -> float:

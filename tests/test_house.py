@@ -207,6 +207,7 @@ LONG: dict[str, str] = {
     "contract/link.py": "one connection: its callbacks share one state, and split, the order of events would be lost",
     "contract/messages.py": "the whole vocabulary of the wire, to be read in one piece; it holds no behaviour",
     "edge/app.py": "the composition root of a board: everything that its tasks share, in one place",
+    "edge/waterings.py": "the runs of a board: what opens, closes and measures them takes turns on one state",
     "irrigation/model.py": "the vocabulary of watering, to be read in one piece",
 }
 """Modules above 400 lines, and why each of them is still one noun."""

@@ -1,6 +1,6 @@
 """What must be said to which board now, and when to look again. Nothing here remembers: the journal does.
 
-An open, pulse or reset is repeated with the same id until the board answers or the order expires. A close and a close-all
+An open, pulse or reset is repeated with the same id until the board answers or it expires. A close and a close-all
 are desired states: they are repeated, each time as a fresh order, until the board shows that they are met. Settings and
 plan go to a board in hearing that holds another version.
 """
