@@ -38,7 +38,7 @@ from contract.messages import (
 from contract.outbox import Outbox, Sender
 from contract.store import open_database
 from contract.topics import Channel, down_filter
-from edge.clock import Clock
+from contract.clock import Clock
 from edge.config import BoardSettings, meter_name
 from edge.control.order import from_command
 from edge.errors import EdgeError, GuardRefused

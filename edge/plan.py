@@ -11,7 +11,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from contract.messages import DecisionEvent, Origin, PlanSource
 from contract.outbox import Outbox
-from edge.clock import Clock
+from contract.clock import Clock
 from edge.control import schedule
 from edge.control.order import from_entry
 from edge.store import Store

@@ -14,7 +14,7 @@ from contract.messages import (
     ValveReport,
 )
 from contract.outbox import Outbox
-from edge.clock import Clock
+from contract.clock import Clock
 from edge.config import BoardSettings, ValvePart
 from edge.control import report
 from edge.control.admission import ChannelStanding, refuse

@@ -35,7 +35,7 @@ from contract.outbox import Outbox, Sender
 from contract.store import MAX_PAGES, open_database
 from contract.topics import GATEWAY, Channel, down_filter, farm_up_filter
 from gateway.boards import Boards
-from gateway.clock import Clock
+from contract.clock import Clock
 from gateway.dispatcher import Dispatcher
 from gateway.errors import ConfigRefused
 from gateway.herald import Herald, News

@@ -9,7 +9,7 @@ from contract.errors import ContractError, NotConnected
 from contract.messages import Close
 from contract.outbox import Publisher
 from contract.topics import Channel
-from gateway.clock import Clock
+from contract.clock import Clock
 from gateway.journal import Journal
 from gateway.orders import Minted, Orders
 from gateway.plan import Plan

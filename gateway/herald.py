@@ -10,7 +10,7 @@ from contract.messages import FarmState, Hello, Lane, Status
 from contract.outbox import Outbox, Publisher
 from contract.topics import GATEWAY, Channel
 from gateway.boards import Boards
-from gateway.clock import Clock
+from contract.clock import Clock
 from gateway.plan import Plan
 
 log = logging.getLogger(__name__)

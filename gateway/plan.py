@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from contract.messages import DecisionEvent, FarmConfig, NodeConfig
 from contract.outbox import Outbox
 from gateway.boards import Boards
-from gateway.clock import Clock
+from contract.clock import Clock
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.planning import decisions, parts

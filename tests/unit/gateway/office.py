@@ -9,7 +9,7 @@ from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Status
 from contract.outbox import Outbox
 from contract.store import open_database
 from gateway.boards import Boards
-from gateway.clock import Clock
+from contract.clock import Clock
 from gateway.journal import Journal
 from gateway.orders import Orders
 from gateway.plan import Plan

@@ -27,7 +27,6 @@ from contract.messages import (
     ValveReport,
 )
 from gateway.boards import SILENCE
-from gateway.clock import Clock
 from gateway.errors import ConfigRefused
 from gateway.orders import ANSWER_MARGIN, Minted
 from gateway.planning.dispatch import WantedClose
@@ -393,20 +392,3 @@ def _progress(order: Open) -> Any:
         dose=order.dose,
         max_s=1200,
     )
-
-
-# --- clock ---
-
-
-def test_a_clock_below_the_last_known_time_is_not_trusted() -> None:
-    times = [NOW - timedelta(days=1)]
-    clock = Clock(NOW, lambda: times[0])
-    assert not clock.trusted()
-    times[0] = NOW + SECOND
-    assert clock.trusted()
-    times[0] = NOW - timedelta(hours=1)
-    assert not clock.trusted()
-
-
-def test_a_clock_of_1970_is_not_trusted_even_the_first_time() -> None:
-    assert not Clock(None, lambda: NOW.replace(year=1970)).trusted()
