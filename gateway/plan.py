@@ -6,15 +6,16 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from contract.clock import Clock
 from contract.messages import DecisionEvent, FarmConfig, NodeConfig
 from contract.outbox import Outbox
 from gateway.boards import Boards
-from contract.clock import Clock
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.planning import decisions, parts
 from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed
 from gateway.planning.dispatch import Held
+from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.model import Entry, Farm, Skip, Timetable
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 Compile = Callable[..., Timetable]
 LOOK_BACK = timedelta(days=7)
 """The planner asks of nothing that was due longer ago whether it is settled."""
+LATE = timedelta(seconds=900)
+"""By so much a board may begin late what it could not begin in time (docs/safety.md)."""
 DAILY = time(0, 5)
 """Farm-local time at which the horizon moves on by a day."""
 
@@ -192,7 +195,8 @@ class Plan:
         fixed = self.fixed(now, now + AWAY_AHEAD)
         settled = self._journal.settled(now - LOOK_BACK)
         state, stays = plan_state(self._journal.under_way(), fixed, farm, settled, now)
-        return self._compile(farm, state, now, days=self._days, version=1), stays
+        timetable = self._compile(farm, state, now, days=self._days, version=1)
+        return handed_over_at_rest(timetable, LATE), stays
 
     def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
         changed = {}

@@ -1,6 +1,7 @@
 """What boards do when their timetable has run out and nobody answers: the same safe starts on each due day."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -8,10 +9,12 @@ from zoneinfo import ZoneInfo
 from irrigation.calendar import due_dates, gaps, local_to_utc
 from irrigation.dose import lease_s
 from irrigation.flow import FlowProfile, first_free, micro
-from irrigation.model import BaseEntry, Entry, Farm, Program
+from irrigation.model import BaseEntry, Entry, Farm, Program, Timetable
 from irrigation.occurrence import due_id
 
 _DAY_S = 86_400
+_TICK = timedelta(microseconds=1)
+_SHORTER_AT_MOST = timedelta(days=1)
 _LOOK_AHEAD_DAYS = 400  # the furthest due date of a calendar, and a year of clock changes
 
 
@@ -63,6 +66,28 @@ def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
                 )
             )
     return tuple(sorted(found, key=lambda entry: entry.start))
+
+
+def handed_over_at_rest(timetable: Timetable, late: timedelta) -> Timetable:
+    """Return the timetable with an end at which all of its waterings are over, also those begun late by `late`.
+
+    Its last runs then never meet the first of the base plan, whose flows were not added up with theirs. What is due
+    after the earlier end is left to the base plan. Where nothing ever rests for a day it is returned as it is.
+    """
+    over_by = [(entry.due, entry.start + timedelta(seconds=entry.max_s) + late) for entry in timetable.entries]
+    until = timetable.valid_until
+    while astride := [due for due, over in over_by if due <= until < over]:
+        until = min(astride) - _TICK
+    if until == timetable.valid_until or until <= max(
+        timetable.compiled_at, timetable.valid_until - _SHORTER_AT_MOST
+    ):
+        return timetable
+    return replace(
+        timetable,
+        valid_until=until,
+        entries=tuple(entry for entry in timetable.entries if entry.due <= until),
+        skipped=tuple(skip for skip in timetable.skipped if skip.due <= until),
+    )
 
 
 def due_base(

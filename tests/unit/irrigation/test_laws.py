@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from irrigation.base_plan import due_base
+from irrigation.base_plan import due_base, handed_over_at_rest
 from irrigation.calendar import due_dates, local_to_utc
 from irrigation.model import ActiveRun, Entry, Farm, Hold, PlanState, Rule
 from irrigation.occurrence import due_id
@@ -192,3 +192,30 @@ def test_the_base_plan_waters_the_same_due_waterings_as_the_timetable(farm: Farm
     for entry in entries:
         if entry.due > now:
             assert dues[entry.id] == entry.due
+
+
+@given(farms(), nows, st.integers(0, 900))
+@settings(max_examples=150, deadline=None)
+def test_where_the_base_plan_takes_over_no_source_gives_more_than_it_has(
+    farm: Farm, now: datetime, late_s: int
+) -> None:
+    compiled = compile_timetable(farm, NOTHING, now, days=DAYS, version=1)
+    timetable = handed_over_at_rest(compiled, timedelta(seconds=900))
+    if timetable == compiled:  # nothing rests for a day, or it ended at rest anyway
+        assume(all(end(entry) + timedelta(seconds=900) <= compiled.valid_until for entry in compiled.entries))
+    late = [replace(entry, start=entry.start + timedelta(seconds=late_s)) for entry in timetable.entries]
+    after = timetable.valid_until
+    base = due_base(timetable.base, ZoneInfo(farm.tz), after, after + timedelta(days=2), due_after=after)
+    assert_within_sources(farm, (*late, *base))
+    assert_zones_have_one_at_a_time((*late, *base))
+
+
+@given(farms(), nows)
+@settings(max_examples=100, deadline=None)
+def test_a_timetable_that_ends_at_rest_loses_nothing_but_what_the_base_plan_takes_over(
+    farm: Farm, now: datetime
+) -> None:
+    compiled = compile_timetable(farm, NOTHING, now, days=DAYS, version=1)
+    timetable = handed_over_at_rest(compiled, timedelta(seconds=900))
+    assert compiled.valid_until - timedelta(days=1) < timetable.valid_until <= compiled.valid_until
+    assert [one for one in everything(compiled) if one.due <= timetable.valid_until] == everything(timetable)
