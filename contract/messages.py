@@ -318,6 +318,7 @@ class PlanSource(StrEnum):
 
     TIMETABLE = "timetable"
     BASE = "base"
+    FALLBACK = "fallback"  # the clock cannot be believed: either of them, by the last known time and what passed since
     NONE = "none"
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from contract.clock import Clock
 from contract.errors import ContractError
 from contract.link import Incoming, Link
 from contract.messages import (
@@ -38,7 +39,6 @@ from contract.messages import (
 from contract.outbox import Outbox, Sender
 from contract.store import open_database
 from contract.topics import Channel, down_filter
-from contract.clock import Clock
 from edge.config import BoardSettings, meter_name
 from edge.control.order import from_command
 from edge.errors import EdgeError, GuardRefused
@@ -255,14 +255,15 @@ class Agent:
         )
         if self.instruments.rain_gauge is not None:
             self.store.note("untold_tips", int, self.instruments.rain_gauge.untold())
-        if self.clock.trusted():
-            self.store.note("last_time", datetime, self.clock.now())
+        # Believed or not, it is later than this: a board that loses its power every night still gets on.
+        self.store.note("last_time", datetime, self.clock.now())
 
     def _changed(self) -> None:
         self.sender.wake()
         self._state_changed.set()
         if not self.waterings.any:
             self.reload.look()
+        if not self.waterings.any or self.plan.waits:
             self.plan.look()
 
     def reread(self, load: Callable[[], BoardSettings]) -> None:
@@ -390,6 +391,8 @@ class Agent:
         if known is not None:
             self._tell(known)
             return
+        if not retained:
+            self.clock.heard(command.issued_at)
         reply = self._too_late(command, retained=retained) or await self._obey(command)
         self._keep_and_tell(reply)
         log.info(

@@ -16,6 +16,7 @@ from irrigation.model import Timetable
 T = TypeVar("T")
 
 KEPT = timedelta(days=30)
+KEPT_ROWS = 500  # however old they seem: a clock that has jumped ahead must not make a board forget what it did today
 DAY = timedelta(days=1)
 
 _TABLES = """
@@ -85,9 +86,13 @@ class Store:
         ]
 
     def used_s(self, channel: str, now: datetime) -> float:
-        """Return for how many seconds the valve was open in the 24 hours before `now`, by runs that have ended."""
+        """Return for how many seconds the valve was open in the 24 hours before `now`, by runs that have ended.
+
+        What a clock that had jumped ahead dated more than a day after `now` is not counted for the years until then.
+        """
         (used,) = self.db.execute(
-            "SELECT coalesce(sum(open_s), 0) FROM used WHERE channel = ? AND at > ?", (channel, (now - DAY).isoformat())
+            "SELECT coalesce(sum(open_s), 0) FROM used WHERE channel = ? AND at > ? AND at < ?",
+            (channel, (now - DAY).isoformat(), (now + DAY).isoformat()),
         ).fetchone()
         return float(used)
 
@@ -146,7 +151,9 @@ class Store:
         return self.fact("config", NodeConfig)
 
     def forget(self, now: datetime) -> None:
-        """Drop what is too old to matter."""
-        for table in ("answer", "ended", "done"):
-            self.db.execute(f"DELETE FROM {table} WHERE at < ?", ((now - KEPT).isoformat(),))  # noqa: S608 - own names
-        self.db.execute("DELETE FROM used WHERE at < ?", ((now - 2 * DAY).isoformat(),))
+        """Drop what is too old to matter, but for the newest rows."""
+        for table, kept in (("answer", KEPT), ("ended", KEPT), ("done", KEPT), ("used", 2 * DAY)):
+            self.db.execute(
+                f"DELETE FROM {table} WHERE at < ? AND rowid <= (SELECT max(rowid) FROM {table}) - ?",  # noqa: S608 - own names
+                ((now - kept).isoformat(), KEPT_ROWS),
+            )

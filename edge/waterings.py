@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from contract.clock import Clock
 from contract.messages import (
     ChannelSettings,
     NodeConfig,
@@ -14,7 +15,6 @@ from contract.messages import (
     ValveReport,
 )
 from contract.outbox import Outbox
-from contract.clock import Clock
 from edge.config import BoardSettings, ValvePart
 from edge.control import report
 from edge.control.admission import ChannelStanding, refuse
@@ -81,6 +81,10 @@ class Waterings:
     def any(self) -> bool:
         """Whether a run is under way."""
         return bool(self._open)
+
+    def entry_ids(self) -> frozenset[str]:
+        """Return the due waterings that are under way."""
+        return frozenset(one.order.entry_id for one in self._open.values() if one.order.entry_id is not None)
 
     # --- begin and end ---
 

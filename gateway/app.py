@@ -11,6 +11,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from contract.clock import Clock
 from contract.errors import ContractError, NotConnected
 from contract.inbox import Inbox
 from contract.link import Incoming, Link, LinkSettings
@@ -35,7 +36,6 @@ from contract.outbox import Outbox, Sender
 from contract.store import MAX_PAGES, open_database
 from contract.topics import GATEWAY, Channel, down_filter, farm_up_filter
 from gateway.boards import Boards
-from contract.clock import Clock
 from gateway.dispatcher import Dispatcher
 from gateway.errors import ConfigRefused
 from gateway.herald import Herald, News

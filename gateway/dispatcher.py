@@ -5,11 +5,11 @@ import logging
 from collections import OrderedDict
 from itertools import count
 
+from contract.clock import Clock
 from contract.errors import ContractError, NotConnected
 from contract.messages import Close
 from contract.outbox import Publisher
 from contract.topics import Channel
-from contract.clock import Clock
 from gateway.journal import Journal
 from gateway.orders import Minted, Orders
 from gateway.plan import Plan

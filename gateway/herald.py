@@ -5,12 +5,12 @@ import logging
 from enum import Flag, auto
 from typing import Any
 
+from contract.clock import Clock
 from contract.errors import ContractError, NotConnected
 from contract.messages import FarmState, Hello, Lane, Status
 from contract.outbox import Outbox, Publisher
 from contract.topics import GATEWAY, Channel
 from gateway.boards import Boards
-from contract.clock import Clock
 from gateway.plan import Plan
 
 log = logging.getLogger(__name__)

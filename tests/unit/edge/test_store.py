@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contract.messages import ChannelSettings, NodeConfig, Outcome, Reason, Reply
 from contract.store import open_database
-from edge.store import Store
+from edge.store import KEPT_ROWS, Store
 from tests.fixtures.processes import Processes
 from tests.unit.edge.control.orders import NOW, order
 
@@ -80,16 +80,32 @@ def test_done_waterings_stopped_runs_and_settings_are_kept(tmp_path: Path) -> No
     store.db.close()
 
 
-def test_what_is_too_old_to_matter_is_forgotten(tmp_path: Path) -> None:
+def test_what_is_too_old_to_matter_is_forgotten_but_for_the_newest_rows(tmp_path: Path) -> None:
     store = Board(tmp_path).store
-    for name, age in (("old", timedelta(days=31)), ("new", timedelta(days=29))):
-        store.set_done(name, NOW - age)
-        store.end_run(name, NOW - age)
-        store.keep_answer(Reply(command_id=name, at=NOW - age, outcome=Outcome.DONE))
-    store.forget(NOW)
-    assert store.done(["old", "new"]) == {"new"}
-    assert (store.has_ended("old"), store.has_ended("new")) == (False, True)
-    assert (store.answer("old"), store.answer("new") is not None) == (None, True)
+    with store.transaction():
+        for number, age in enumerate([31] * (KEPT_ROWS + 1) + [29]):
+            at = NOW - timedelta(days=age)
+            store.set_done(f"entry-{number}", at)
+            store.end_run(f"run-{number}", at)
+            store.keep_answer(Reply(command_id=f"c{number}", at=at, outcome=Outcome.DONE))
+        store.forget(NOW)
+    newest = KEPT_ROWS + 1
+    assert store.done(["entry-0", "entry-1", "entry-2", f"entry-{newest}"]) == {"entry-2", f"entry-{newest}"}
+    assert (store.has_ended("run-0"), store.has_ended(f"run-{newest}")) == (False, True)
+    assert (store.answer("c0"), store.answer(f"c{newest}") is not None) == (None, True)
+    store.db.close()
+
+
+def test_a_clock_that_jumps_ahead_and_back_makes_nothing_forgotten_and_blocks_nothing(tmp_path: Path) -> None:
+    store = Board(tmp_path).store
+    ahead = NOW.replace(year=2099)
+    with store.transaction():
+        store.set_done("today", NOW)
+        store.end_lease(order(run_id="a"), NOW, 300.0)
+        store.forget(ahead)
+        store.end_lease(order(run_id="b"), ahead, 500.0)
+    assert store.done(["today"]) == {"today"}
+    assert (store.used_s("v1", NOW), store.used_s("v1", ahead)) == (300.0, 500.0)
     store.db.close()
 
 
@@ -97,7 +113,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from contract.store import open_database
-from edge.store import Store
+from edge.store import KEPT_ROWS, Store
 from tests.unit.edge.control.orders import NOW, order
 store = Store(open_database(Path(sys.argv[1])))
 cut = lambda step: os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == step else None

@@ -4,12 +4,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from contract.clock import Clock
 from contract.inbox import Inbox
 from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Status
 from contract.outbox import Outbox
 from contract.store import open_database
 from gateway.boards import Boards
-from contract.clock import Clock
 from gateway.journal import Journal
 from gateway.orders import Orders
 from gateway.plan import Plan

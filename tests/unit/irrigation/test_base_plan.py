@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from irrigation.base_plan import base_plan, due_base, next_base_start
+from irrigation.base_plan import base_plan, due_base, handed_over_at_rest, next_base_start
 from irrigation.model import BaseEntry, EveryNDays, Farm, Hold, Weekly
-from tests.unit.irrigation.farms import DAILY, farm, program, source, zone
+from irrigation.planner import compile_timetable
+from tests.unit.irrigation.farms import DAILY, NOTHING, farm, program, source, zone
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)  # a Monday
 VIET_NAM = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -146,3 +147,29 @@ def test_a_hold_that_is_over_leaves_no_trace() -> None:
 
 def test_an_emergency_stop_leaves_no_base_plan() -> None:
     assert base_plan(replace(farm(program("p", ("a", 20))), hold=Hold(until=NOW, emergency=True)), NOW) == ()
+
+
+# --- where it takes over ---
+
+
+def test_a_timetable_ends_before_a_run_that_its_end_would_cut_in_two() -> None:
+    """At its end a run of `a` is under way; begun late, it would meet `b` of the base plan, and the tank has no more."""
+    busy = farm(program("p", ("a", 60), start="05:00"), program("q", ("b", 30), start="05:30"), tz="Asia/Ho_Chi_Minh")
+    now = datetime(2026, 11, 23, 5, 15, tzinfo=VIET_NAM)
+    compiled = compile_timetable(busy, NOTHING, now, days=2, version=1)
+    assert compiled.entries[-1].start == now - timedelta(minutes=15) + timedelta(days=2)
+    timetable = handed_over_at_rest(compiled, timedelta(minutes=15))
+    assert timetable.valid_until == compiled.entries[-1].start - timedelta(microseconds=1)
+    assert timetable.entries == compiled.entries[:-1]
+    after = timetable.valid_until
+    handed = due_base(timetable.base, VIET_NAM, after, after + timedelta(hours=3), due_after=after)
+    assert [entry.id for entry in handed][0] == compiled.entries[-1].id
+
+
+def test_a_timetable_that_ends_at_rest_or_never_rests_stays_as_it_is() -> None:
+    now = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    resting = compile_timetable(farm(program("p", ("a", 60))), NOTHING, now, days=2, version=1)
+    assert handed_over_at_rest(resting, timedelta(minutes=15)) is resting
+    starts = " ".join(f"{hour:02d}:00" for hour in range(24))
+    restless = compile_timetable(farm(program("p", ("a", 50), start=starts)), NOTHING, now, days=2, version=1)
+    assert handed_over_at_rest(restless, timedelta(minutes=15)) is restless
