@@ -13,13 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from contract.clock import Clock
-from contract.errors import ContractError
+from contract.errors import ContractError, StoreUnavailable
 from contract.link import Incoming, Link
 from contract.messages import (
     Ack,
     BootEvent,
     Close,
     CloseAll,
+    Event,
     FaultEvent,
     Hello,
     Lane,
@@ -37,7 +38,7 @@ from contract.messages import (
     Status,
 )
 from contract.outbox import Outbox, Sender
-from contract.store import open_database
+from contract.store import STORE_FAILED, write_back
 from contract.topics import Channel, down_filter
 from edge.config import BoardSettings, meter_name
 from edge.control.order import from_command
@@ -48,7 +49,8 @@ from edge.instruments import Instruments
 from edge.plan import Plan
 from edge.pulses import Pulses
 from edge.reload import Reload
-from edge.store import Store
+from edge.store import TABLES, Store, open_board
+from edge.supervisor import Supervisor
 from edge.waterings import Waterings
 from irrigation.model import Timetable
 
@@ -59,18 +61,25 @@ MEASURE_S = 0.2  # while a valve is open
 STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
 TICK_S = 30.0
 SAVE_WATERING_S = 2.0  # what a crash may cost the meter
-RESTART_LEAST_S, RESTART_MOST_S = 0.5, 30.0
+LEASE_IN_RAM_S = 900.0  # while no lease can be written down, none is longer
 
 
 class Agent:
-    """One board's agent, made from its settings and pins; `run` lives until `stop` is set."""
+    """One board's agent, made from its settings and pins; `run` lives until `stop` is set.
 
-    def __init__(self, settings: BoardSettings, hardware: Hardware) -> None:
+    `make_clock` takes the last known time: another than the machine's own is for trying what clocks can do.
+    """
+
+    def __init__(
+        self, settings: BoardSettings, hardware: Hardware, make_clock: Callable[[datetime | None], Clock] | None = None
+    ) -> None:
         self.settings = settings
-        db = open_database(settings.state_dir / DATABASE)
+        self._db = db = open_board(settings.state_dir / DATABASE)
         self.store = Store(db)
         self.boot_id = secrets.token_hex(8)
-        self.clock = Clock(self.store.fact("last_time", datetime))
+        rescued = self._rescue()
+        known = self.store.fact("last_time", datetime)
+        self.clock = make_clock(known) if make_clock else Clock(known, proof=settings.clock_proof)
         self.outbox = Outbox(db, boot_id=self.boot_id, max_readings=settings.max_readings)
         self.instruments = Instruments(
             settings,
@@ -89,6 +98,7 @@ class Agent:
             instruments=self.instruments,
             clock=self.clock,
             changed=self._changed,
+            lease_cap_s=LEASE_IN_RAM_S if db.volatile else None,
         )
         self.pulses = Pulses(
             self.store, self.guard, self.waterings, self.clock, changed=self._changed, tell=self._keep_and_tell
@@ -111,29 +121,56 @@ class Agent:
             will=(farm_id, node_id, death),
         )
         self.sender = Sender(self.outbox, self.link, farm_id, node_id)
-        self._stop = asyncio.Event()
+        self.ending = asyncio.Event()
+        """Set when this life is to end; the service manager begins the next."""
         self._state_changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._replies: asyncio.Queue[Reply] = asyncio.Queue(256)
-        self._say_birth(None if db.quarantined is None else db.quarantined.name)
+        self._supervisor = Supervisor(close=self._close_for_part, tell=self._tell_part, lost=self._lose_store)
+        self._lost: BaseException | None = None
+        self._say_birth(rescued)
 
-    def _say_birth(self, quarantined: str | None) -> None:
-        now = self.clock.now()
+    def _rescue(self) -> list[Event]:
+        if self._db.quarantined is None:
+            return []
+        with self.store.transaction():
+            return list(self.store.rescue(self._db.quarantined))
+
+    def _say_birth(self, rescued: list[Event]) -> None:
         with self.store.transaction():
             why = "crash" if self.store.fact("running", bool) else "start"
             self.outbox.append(
-                BootEvent(seq=1, at=now, clock_trusted=self.clock.trusted(), boot_id=self.boot_id, why=why)
+                *rescued,
+                BootEvent(
+                    seq=1, at=self.clock.now(), clock_trusted=self.clock.trusted(), boot_id=self.boot_id, why=why
+                ),
             )
-            if quarantined is not None:
-                self.outbox.append(FaultEvent(seq=1, at=now, code="database-replaced", params={"file": quarantined}))
+            if self._db.quarantined is not None:
+                self._fault("database-replaced", file=self._db.quarantined.name)
+            was_without = self.store.fact("no_disk", bool)
+            if self._db.volatile:
+                self._fault("no-disk", detail=self._db.volatile[:200])
+            elif was_without:
+                self._fault("no-disk", cleared=True)
+            self.store.note("no_disk", bool, bool(self._db.volatile))
             self.store.note("running", bool, True)  # noqa: FBT003 - a value, not a flag
-            self.reload.tell_good(now)
+            self.reload.tell_good(self.clock.now())
         self.waterings.interrupted_before()
+
+    def _fault(self, code: str, *, cleared: bool = False, **params: float | str) -> None:
+        fault = FaultEvent(
+            seq=1, at=self.clock.now(), clock_trusted=self.clock.trusted(), code=code, cleared=cleared, params=params
+        )
+        self.outbox.append(fault)
 
     # --- life ---
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Do all of it until `stop` is set or a Restart was accepted; open valves are closed before the farewell."""
+        """Do all of it until `stop` is set or a Restart was accepted; open valves are closed before the farewell.
+
+        Raise StoreUnavailable, with the valves closed, when the store has failed: the next life sets it aside, or runs
+        from RAM.
+        """
         log.info("agent up node=%s boot=%s", self.settings.node_id, self.boot_id)
         async with asyncio.TaskGroup() as group:
             parts: dict[str, Callable[[], Awaitable[None]]] = {
@@ -147,8 +184,8 @@ class Agent:
                 "replies": self._reply,
                 "tick": self._tick,
             }
-            tasks = [group.create_task(self._keep(name, part), name=name) for name, part in parts.items()]
-            either = [asyncio.create_task(event.wait(), name="stop") for event in (stop, self._stop)]
+            tasks = [group.create_task(self._supervisor.keep(name, part), name=name) for name, part in parts.items()]
+            either = [asyncio.create_task(event.wait(), name="stop") for event in (stop, self.ending)]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             for waiter in either:
                 waiter.cancel()
@@ -156,38 +193,43 @@ class Agent:
             for task in tasks:
                 task.cancel()
         self.instruments.close()
-        with self.store.transaction():
-            self._save()
-            self.store.note("running", bool, False)  # noqa: FBT003 - a value, not a flag
-        self.store.db.close()
+        try:
+            with self.store.transaction():
+                self._save()
+                self.store.note("running", bool, False)  # noqa: FBT003 - a value, not a flag
+        except STORE_FAILED as exc:
+            self._lose_store(exc)
+        with suppress(*STORE_FAILED):
+            self.store.db.close()
         log.info("agent down node=%s", self.settings.node_id)
+        if self._lost is not None:
+            raise StoreUnavailable(f"the store failed: {self._lost}") from self._lost
 
-    async def _keep(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
-        """Run a part for ever: one that raises is told once, its valves are closed, and it is begun again."""
-        wait_s = RESTART_LEAST_S
-        while True:
-            begun_s = asyncio.get_running_loop().time()
-            try:
-                await part()
-            except Exception:  # the supervisor: whatever it is, the board goes on
-                log.exception("part failed name=%s again_in_s=%g", name, wait_s)
-                with self.store.transaction():
-                    self.outbox.append(
-                        FaultEvent(seq=1, at=self.clock.now(), code="part-failed", params={"part": name})
-                    )
-                await self._stop_all(Reason(code="part-failed", params={"part": name}))
-            lasted_s = asyncio.get_running_loop().time() - begun_s
-            wait_s = RESTART_LEAST_S if lasted_s > RESTART_MOST_S else min(2 * wait_s, RESTART_MOST_S)
-            await asyncio.sleep(wait_s)
+    def _lose_store(self, exc: BaseException) -> None:
+        if self._lost is None:
+            log.critical("the store failed, a new life is needed: %s", exc)
+            self._lost = exc
+        self.ending.set()
+
+    async def _close_for_part(self, name: str) -> None:
+        await self._stop_all(Reason(code="part-failed", params={"part": name}))
+
+    def _tell_part(self, name: str, well: bool) -> None:
+        with self.store.transaction():
+            self._fault("part-failed", cleared=well, part=name)
+        self.sender.wake()
 
     async def _close_before_the_end(self) -> None:
-        await self._stop_all(Reason(code="agent-ended"))
-        # The guard tells the closures at once; what the meter runs out is told too, if it is quick.
-        for _ in range(int(1 / MEASURE_S)):
-            if not self.waterings.any:
-                return
-            await self.waterings.measure()
-            await asyncio.sleep(MEASURE_S)
+        try:
+            await self._stop_all(Reason(code="agent-ended"))
+            # The guard tells the closures at once; what the meter runs out is told too, if it is quick.
+            for _ in range(int(1 / MEASURE_S)):
+                if not self.waterings.any:
+                    return
+                await self.waterings.measure()
+                await asyncio.sleep(MEASURE_S)
+        except STORE_FAILED as exc:
+            self._lose_store(exc)
 
     async def _stop_all(self, reason: Reason) -> bool:
         try:
@@ -247,7 +289,19 @@ class Agent:
                     self.store.forget(now)
                     forgotten = now.date()
             self.plan.look()
+            self.try_the_disk()
             await asyncio.sleep(TICK_S)
+
+    def try_the_disk(self) -> None:
+        """From RAM, go back to the disk by a new life as soon as it takes what we have and nothing waits in RAM."""
+        if not self._db.volatile or self.waterings.any or self.outbox.depth(Lane.EVENTS):
+            return
+        try:
+            write_back(self._db, self.settings.state_dir / DATABASE, TABLES)
+        except StoreUnavailable:
+            return  # told at the start
+        log.info("the disk takes what we have again: a new life goes on with it")
+        self.ending.set()
 
     def _save(self) -> None:
         self.store.note(
@@ -365,6 +419,13 @@ class Agent:
 
     async def on_message(self, incoming: Incoming) -> None:
         """Take one message of the gateway; it is acknowledged to the broker when this returns."""
+        try:
+            await self._hear(incoming)
+        except STORE_FAILED as exc:
+            self._lose_store(exc)  # the link would only try it again
+            raise
+
+    async def _hear(self, incoming: Incoming) -> None:
         message = incoming.message
         match message:
             case Ack():
@@ -404,7 +465,7 @@ class Agent:
             reply.reason.code if reply.reason else "",
         )
         if isinstance(command, Restart) and reply.outcome is Outcome.ACCEPTED:
-            self._stop.set()
+            self.ending.set()
 
     def _too_late(self, command: Open | Close | CloseAll | Pulse | Reset | Restart, *, retained: bool) -> Reply | None:
         if retained:

@@ -33,7 +33,7 @@ example:
   sudo tuoi edge calibrate --config /etc/tuoi/board.toml --sensor soil-1
   sudo systemctl enable --now tuoi-guard tuoi-agent
 
-exit code: 0 after SIGTERM or Ctrl-C, 2 when the configuration or the pins are at fault; `check` has its own (--help)"""
+exit code: 0 after SIGTERM or Ctrl-C, 1 when a new life is needed, 2 when the configuration or the pins are at fault; `check` has its own (--help)"""
 
 PARTS = {
     "guard": "holds the valves, closes them at their deadline whatever happens",
@@ -107,7 +107,7 @@ def _guard(path: Path, *, all_off: bool) -> int:
 
 
 def _agent(path: Path) -> int:
-    from contract.errors import ConfigError, ContractError
+    from contract.errors import ConfigError, ContractError, StoreUnavailable
     from contract.logs import start_log
     from edge.config import load_board
     from edge.hardware.errors import HardwareError
@@ -118,6 +118,9 @@ def _agent(path: Path) -> int:
         start_log(settings.log)
         hardware = GpioHardware(settings.gpio.factory)
         asyncio.run(_run(settings, hardware, path))
+    except StoreUnavailable as exc:
+        _complain(str(exc))
+        return 1  # not the configuration: the service manager begins a new life
     except (ConfigError, ContractError, HardwareError) as exc:
         return _complain(str(exc))
     return 0
@@ -126,6 +129,7 @@ def _agent(path: Path) -> int:
 async def _run(settings: "BoardSettings", hardware: "Hardware", path: Path) -> None:
     from contract.service import notify, watched
     from edge.app import Agent
+    from edge.heartbeat import beat
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -133,9 +137,13 @@ async def _run(settings: "BoardSettings", hardware: "Hardware", path: Path) -> N
         loop.add_signal_handler(number, stop.set)
     agent = Agent(settings, hardware)
     loop.add_signal_handler(signal.SIGHUP, agent.reread, lambda: read_board(path))
-    async with watched():
-        notify("READY=1")
-        await agent.run(stop)
+    beating = asyncio.create_task(beat(), name="heartbeat")
+    try:
+        async with watched():
+            notify("READY=1")
+            await agent.run(stop)
+    finally:
+        beating.cancel()
 
 
 def _complain(sentence: str) -> int:

@@ -116,7 +116,10 @@ class RainGaugePart(Part):
 
 
 class BoardSettings(Part):
-    """All of board.toml. A relative `state_dir` is beside the file."""
+    """All of board.toml. A relative `state_dir` is beside the file.
+
+    With `clock_proof` the calendar waits until the kernel says that NTP or a clock with a battery has set the time.
+    """
 
     farm_id: Slug
     node_id: Slug
@@ -124,6 +127,7 @@ class BoardSettings(Part):
     report_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60.0
     max_readings: Annotated[int, Field(ge=1000, le=5_000_000)] = 500_000
     log: Literal["debug", "info", "warning"] = "info"
+    clock_proof: bool = False
     gpio: GpioPart
     guard: GuardPart = GuardPart()
     watch: WatchPart = WatchPart()

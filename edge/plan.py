@@ -42,7 +42,9 @@ class Plan:
         self._jobs: dict[str, datetime] = {}
         self._source: PlanSource | None = None
         self._due = asyncio.Event()
-        self._begun: dict[str, Entry] = {}  # as this timetable has them; those of an older one the gateway planned around
+        self._begun: dict[
+            str, Entry
+        ] = {}  # as this timetable has them; those of an older one the gateway planned around
         self.waits = False
         """Whether a due watering waits for the end of a run under way."""
 
@@ -131,15 +133,13 @@ class Plan:
         )
         with self._store.transaction():
             self._store.set_done(entry.id, now)
-            self._outbox.append(
-                DecisionEvent(seq=1, at=now, clock_trusted=self._clock.trusted(), decision=decision)
-            )
+            self._outbox.append(DecisionEvent(seq=1, at=now, clock_trusted=self._clock.trusted(), decision=decision))
         log.warning("due watering missed entry=%s late_min=%.0f", entry.id, late_min)
         self._changed()
 
     def _wake_for(self, later: tuple[Entry, ...], now: datetime) -> None:
-        # The scheduler sleeps by the machine's clock; while that is not believed, what is to come is as far off as it is.
-        off = datetime.now(UTC) - now if self._source is PlanSource.FALLBACK else timedelta(0)
+        # The scheduler goes by the machine's clock, which we may not believe: what counts is how far off a start is.
+        off = datetime.now(UTC) - now
         wanted = {entry.id: entry.start + off for entry in later}
         for entry_id in [known for known in self._jobs if known not in wanted]:
             del self._jobs[entry_id]

@@ -1,17 +1,25 @@
-"""What a board must still know after a power cut: leases, orders with their answers, what was done, plan, settings."""
+"""What a board must still know after a power cut: leases, orders with their answers, what was done, plan, settings.
 
+Where the disk takes nothing, the board keeps it in RAM: it waters on, by short leases, and says so.
+"""
+
+import logging
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from contract.messages import NodeConfig, Reply
-from contract.store import transaction
+from contract.errors import StoreUnavailable
+from contract.messages import Event, Lane, NodeConfig, Reply
+from contract.store import Database, open_database, open_in_memory, prove, readable_rows, transaction
 from edge.control.order import Order
 from irrigation.model import Timetable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -29,8 +37,18 @@ CREATE TABLE IF NOT EXISTS used (channel TEXT NOT NULL, at TEXT NOT NULL, open_s
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 """
 
+TABLES = ("lease", "progress", "answer", "ended", "done", "used", "fact")
+
 _ORDER = TypeAdapter(Order)
 _REPLY = TypeAdapter(Reply)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_FACTS: dict[str, Any] = {
+    "last_time": datetime,
+    "timetable_taken": datetime,
+    "timetable": Timetable,
+    "config": NodeConfig,
+    "litres": dict[str, float],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,23 @@ class OpenLease:
     opened_at: datetime | None
     litres: float | None = None
     open_s: float | None = None
+
+
+def open_board(path: Path) -> Database:
+    """Open the board's database, in RAM when the disk takes nothing; readings that wait in the outbox stay there."""
+    try:
+        database = open_database(path)
+        try:
+            prove(database, path)
+        except BaseException:
+            database.close()
+            raise
+    except StoreUnavailable as exc:
+        log.error("runs from RAM: %s", exc)
+        database = open_in_memory(path, str(exc), leave={"outbox": "lane = 'readings'"})
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_lane'").fetchone():
+            database.execute("UPDATE outbox_lane SET stored = 0 WHERE lane = 'readings'")
+    return database
 
 
 class Store:
@@ -142,6 +177,18 @@ class Store:
         row = self.db.execute("SELECT body FROM fact WHERE name = ?", (name,)).fetchone()
         return TypeAdapter(kind).validate_json(row[0]) if row else None
 
+    def rescue(self, aside: Path) -> Iterator[Event]:
+        """Take what is whole of a database that was set aside, in the caller's transaction; yield its unsent events."""
+        for table, is_whole in _RESCUED.items():
+            for row in readable_rows(aside, table):
+                if is_whole(*row):
+                    marks = ", ".join("?" * len(row))
+                    self.db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - own names
+        for lane, _, body in readable_rows(aside, "outbox"):
+            text = f'{{"seq":1,{body}'
+            if lane == Lane.EVENTS and _is(_EVENT, text):
+                yield _EVENT.validate_json(text)
+
     def timetable(self) -> Timetable | None:
         """Return the plan as it was last received."""
         return self.fact("timetable", Timetable)
@@ -157,3 +204,29 @@ class Store:
                 f"DELETE FROM {table} WHERE at < ? AND rowid <= (SELECT max(rowid) FROM {table}) - ?",  # noqa: S608 - own names
                 ((now - kept).isoformat(), KEPT_ROWS),
             )
+
+
+def _is(kind: TypeAdapter[Any], text: str) -> bool:
+    try:
+        kind.validate_json(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() is not None
+    except (ValueError, TypeError):
+        return False
+
+
+_RESCUED: dict[str, Callable[..., bool]] = {
+    "lease": lambda _, body, at: _is(_ORDER, body) and (at is None or _is_time(at)),
+    "answer": lambda _, body, at: _is(_REPLY, body) and _is_time(at),
+    "ended": lambda _, at: _is_time(at),
+    "done": lambda _, at: _is_time(at),
+    "used": lambda _, at, open_s: _is_time(at) and isinstance(open_s, float),
+    "fact": lambda name, body: name in _FACTS and _is(TypeAdapter(_FACTS[name]), body),
+}
+"""The tables that are taken over from a harmed database, and which of their rows are whole."""

@@ -32,6 +32,7 @@ from irrigation.run import RunState
 log = logging.getLogger(__name__)
 
 _COMMUNICATION = frozenset({"busy"})  # refusals of the guard that pass by themselves
+UNSEEN_S = 5.0  # progress is written down every 2 s; a loop that is later than this renews nothing either
 
 
 class Waterings:
@@ -47,7 +48,10 @@ class Waterings:
         instruments: Instruments,
         clock: Clock,
         changed: Callable[[], None],
+        lease_cap_s: float | None = None,
     ) -> None:
+        self._lease_cap_s = lease_cap_s
+        self._renew_s = settings.guard.renew_s
         self._valves = {valve.channel: valve for valve in settings.valve}
         self._probes = {probe.sensor: probe for probe in settings.probe}
         self._store = store
@@ -92,11 +96,11 @@ class Waterings:
         """Report what the last life of this process left open; the guard has closed it since."""
         for lease in self._store.open_leases():
             now = self._clock.now()
-            open_s = max(0.0, (now - lease.opened_at).total_seconds()) if lease.opened_at else 0.0
             left = Watering(order=lease.order, opened_at=lease.opened_at, litres=lease.litres, open_s=lease.open_s)
+            # For the daily cap: as far as it was seen to get, and what the guard can have let it run on unseen.
+            counts_s = min((lease.open_s or 0.0) + UNSEEN_S + self._renew_s, lease.order.max_s)
             with self._store.transaction():
-                # For the daily cap the whole lease counts: how long it was really open nobody knows.
-                self._store.end_lease(lease.order, now, min(open_s, lease.order.max_s))
+                self._store.end_lease(lease.order, now, counts_s)
                 self._report(left, RunState.INTERRUPTED, Reason(code="restarted"))
             log.warning("run interrupted by a restart run_id=%s channel=%s", lease.order.run_id, lease.order.channel)
 
@@ -191,18 +195,22 @@ class Waterings:
             if watering is None:
                 self._store.end_run(run_id, self._clock.now())
                 return False
-            self._close_for(watering, RunState.STOPPED, reason)
-            self._end_unopened()
-            await self._guard.close(watering.order.channel)
+            try:
+                self._close_for(watering, RunState.STOPPED, reason)
+                self._end_unopened()
+            finally:  # a store that fails does not keep a valve open
+                await self._guard.close(watering.order.channel)
             return True
 
     async def stop_all(self, reason: Reason) -> None:
         """End every run and have the guard close every output. Raise GuardLost."""
         async with self._turn:
-            for watering in list(self._open.values()):
-                self._close_for(watering, RunState.STOPPED, reason)
-            self._end_unopened()
-            await self._guard.close_all()
+            try:
+                for watering in list(self._open.values()):
+                    self._close_for(watering, RunState.STOPPED, reason)
+                self._end_unopened()
+            finally:
+                await self._guard.close_all()
 
     def _end_unopened(self) -> None:
         """End the runs that were waiting to be opened again: the guard has nothing of them to close."""
@@ -344,11 +352,13 @@ class Waterings:
 
     async def _end(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
         async with self._turn:
-            self._close_for(watering, state, reason)
             try:
-                await self._guard.close(watering.order.channel)
-            except GuardLost as exc:
-                log.error("close not confirmed run_id=%s: %s", watering.order.run_id, exc)
+                self._close_for(watering, state, reason)
+            finally:
+                try:
+                    await self._guard.close(watering.order.channel)
+                except GuardLost as exc:
+                    log.error("close not confirmed run_id=%s: %s", watering.order.run_id, exc)
 
     async def _moisture(self, watering: Watering) -> float | None:
         """Return the lowest good moisture of the zone's probes: it must be reached everywhere."""
@@ -437,6 +447,7 @@ class Waterings:
             close_failed=bool(self._guard.failed) or any(self.valves[one].leaks for one in self._valves),
             quarantine=self.valves.quarantine(channel),
             supply_lock=self._locks.supply_lock(channel),
+            no_disk_cap_s=self._lease_cap_s,
         )
 
     def _channel_settings(self, channel: str) -> ChannelSettings | None:

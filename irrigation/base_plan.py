@@ -78,9 +78,7 @@ def handed_over_at_rest(timetable: Timetable, late: timedelta) -> Timetable:
     until = timetable.valid_until
     while astride := [due for due, over in over_by if due <= until < over]:
         until = min(astride) - _TICK
-    if until == timetable.valid_until or until <= max(
-        timetable.compiled_at, timetable.valid_until - _SHORTER_AT_MOST
-    ):
+    if until == timetable.valid_until or until <= max(timetable.compiled_at, timetable.valid_until - _SHORTER_AT_MOST):
         return timetable
     return replace(
         timetable,

@@ -9,7 +9,10 @@ from edge.control.order import Order
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStanding:
-    """What the checks must know of a channel. Caps in s; `zone_id` is None until the farm's settings came."""
+    """What the checks must know of a channel. Caps in s; `zone_id` is None until the farm's settings came.
+
+    `no_disk_cap_s` is the longest lease while none can be written down; None while they can.
+    """
 
     max_open_s: float
     max_day_s: float
@@ -22,6 +25,7 @@ class ChannelStanding:
     close_failed: bool = False
     quarantine: Reason | None = None
     supply_lock: tuple[str, str] | None = None  # the pump or master valve that is locked, and why
+    no_disk_cap_s: float | None = None
 
 
 def refuse(
@@ -42,6 +46,8 @@ def refuse(
     cap_s = min(channel.max_open_s, channel.zone_max_run_s or channel.max_open_s)
     if order.max_s > cap_s:
         return Reason(code="above-cap", params={"max_s": cap_s, "asked_s": order.max_s})
+    if channel.no_disk_cap_s is not None and order.max_s > channel.no_disk_cap_s:
+        return Reason(code="no-disk", params={"max_s": channel.no_disk_cap_s, "asked_s": order.max_s})
     if channel.used_day_s + order.max_s > channel.max_day_s:
         return Reason(code="daily-cap", params={"max_day_s": channel.max_day_s, "used_s": round(channel.used_day_s)})
     if channel.run_id is not None:

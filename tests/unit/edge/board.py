@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from contract.clock import Clock
 from contract.link import Incoming, Link, LinkSettings
 from contract.messages import (
     Ack,
@@ -239,6 +240,10 @@ class Bench:
         self.gateway = Gateway(farm_id, port)
         self._processes = processes
 
+    def reload(self) -> None:
+        """Read the board's file again, after a test has changed it."""
+        self.settings = load_board(self.path)
+
     def start_guard(self) -> Process:
         """Start a guard whose valves tell what they do, and return when it is ready."""
         guard = self._processes.start(
@@ -248,9 +253,9 @@ class Bench:
         return guard
 
     @asynccontextmanager
-    async def agent(self) -> AsyncIterator[Agent]:
-        """Run an agent, from its greeting to its farewell."""
-        agent = Agent(self.settings, self.hardware)
+    async def agent(self, make_clock: Callable[[datetime | None], Clock] | None = None) -> AsyncIterator[Agent]:
+        """Run an agent, from its greeting to its farewell; raise StoreUnavailable when its store has failed."""
+        agent = Agent(self.settings, self.hardware, make_clock)
         stop = asyncio.Event()
         running = asyncio.create_task(agent.run(stop), name="agent")
         try:

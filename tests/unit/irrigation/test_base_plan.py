@@ -163,7 +163,7 @@ def test_a_timetable_ends_before_a_run_that_its_end_would_cut_in_two() -> None:
     assert timetable.entries == compiled.entries[:-1]
     after = timetable.valid_until
     handed = due_base(timetable.base, VIET_NAM, after, after + timedelta(hours=3), due_after=after)
-    assert [entry.id for entry in handed][0] == compiled.entries[-1].id
+    assert handed[0].id == compiled.entries[-1].id
 
 
 def test_a_timetable_that_ends_at_rest_or_never_rests_stays_as_it_is() -> None:
