@@ -4,17 +4,19 @@ import asyncio
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt import publish
 
 from contract.link import Incoming
 from contract.messages import BootEvent, FaultEvent, Open, Outcome
 from contract.store import open_database
-from contract.topics import Address, Channel
+from contract.topics import Address, Channel, topic
 from edge.app import DATABASE
 from edge.control.order import Order
 from edge.store import Store
@@ -24,6 +26,7 @@ from tests.fixtures.mosquitto import Mosquitto
 from tests.fixtures.processes import Process, Processes
 from tests.unit.edge.board import ROOT, Bench
 from tests.unit.edge.control.orders import order
+from tests.unit.edge.test_agent import entry, timetable
 
 pytestmark = pytest.mark.uses_broker
 _farms = count(1)
@@ -152,6 +155,44 @@ async def test_a_bug_in_a_driver_costs_its_probe_alone(bench: Bench, monkeypatch
         assert not [event for event in gateway.events if isinstance(event, FaultEvent) and event.code == "part-failed"]
 
 
+async def test_a_plan_that_raises_closes_the_valves_is_told_and_waters_again_by_the_next(bench: Bench) -> None:
+    guard = bench.start_guard()
+    async with bench.listening() as gateway, bench.agent() as agent:
+        await gateway.open("run-1")
+        await gateway.reached("run-1", _S.OPEN)
+        nowhere = replace(timetable(valid=timedelta(hours=-1)), tz="Moon/Tranquility")
+        await gateway.say(Channel.TIMETABLE, nowhere)
+        fault = await gateway.told("part-failed")
+        assert fault.params == {"part": "plan"}
+        await gateway.reached("run-1", _S.STOPPED)
+        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        await gateway.say(Channel.TIMETABLE, timetable(entry(datetime.now(UTC)), version=2))
+        await gateway.reached("run-e1", _S.DONE)
+        agent._supervisor._well("plan")  # as the loop does after a minute without a failure
+        await gateway.told("part-failed", cleared=True)
+
+
+async def test_an_event_loop_that_hangs_ends_the_agent_after_the_guard_has_closed(
+    bench: Bench, processes: Processes
+) -> None:
+    guard = bench.start_guard()
+    hang = bench.path.parent / "hang"
+    agent = processes.start(sys.executable, "-m", "tests.unit.edge.hanging", bench.path, hang, cwd=ROOT, name="agent")
+    async with bench.listening() as gateway:
+        await gateway.until(lambda: gateway.hellos)
+        await gateway.open("run-1")
+        await gateway.reached("run-1", _S.OPEN)
+        hang.touch()
+        await asyncio.to_thread(guard.wait_for, "valve v1 closed", after=guard.lines.index("valve v1 open"))
+        assert await asyncio.to_thread(agent.wait) == 1
+        assert "Timeout" in agent.output
+        assert "in count" in agent.output  # where it hung
+        async with bench.agent():
+            ended = await gateway.reached("run-1", _S.INTERRUPTED)
+            assert ended.reason is not None
+            assert ended.reason.code == "restarted"
+
+
 async def test_a_retained_order_opens_nothing(bench: Bench) -> None:
     guard = bench.start_guard()
     async with bench.listening() as gateway, bench.agent() as agent:
@@ -162,6 +203,56 @@ async def test_a_retained_order_opens_nothing(bench: Bench) -> None:
         assert reply.reason is not None
         assert (reply.outcome, reply.reason.code) == (Outcome.REFUSED, "retained")
         assert "valve v1 open" not in guard.lines
+
+
+async def test_the_broker_s_own_store_opens_nothing_a_retained_order_is_refused_when_it_comes(bench: Bench) -> None:
+    guard = bench.start_guard()
+    order_ = Open(**bench.gateway.order(run_id="run-1", zone_id="tea", channel="v1", max_s=5.0, dose=Dose(minutes=1.0)))
+    name = topic(bench.gateway.farm_id, "board-1", Channel.COMMAND)
+    port = bench.settings.mqtt.port
+    await asyncio.to_thread(publish.single, name, order_.model_dump_json(), qos=1, retain=True, port=port)
+    async with bench.listening() as gateway, bench.agent():
+        reply = await gateway.answered(order_.id)
+        assert reply.reason is not None
+        assert (reply.outcome, reply.reason.code) == (Outcome.REFUSED, "retained")
+    assert "valve v1 open" not in guard.lines
+
+
+async def test_an_order_replayed_after_a_restart_gets_its_old_answer_and_opens_nothing(bench: Bench) -> None:
+    guard = bench.start_guard()
+    command = Open(
+        **bench.gateway.order(run_id="run-1", zone_id="tea", channel="v2", max_s=0.3, dose=Dose(minutes=0.05))
+    )
+    async with bench.listening() as gateway:
+        async with bench.agent():
+            await gateway.say(Channel.COMMAND, command)
+            await gateway.reached("run-1", _S.DONE)
+            first = await gateway.answered(command.id)
+        async with bench.agent():
+            await gateway.say(Channel.COMMAND, command)
+            await gateway.until(lambda: len(gateway.answers(command.id)) == 2)
+            assert gateway.answers(command.id) == [first, first]
+            other = command.model_copy(update={"id": "c-other"})  # the same run under another order's name
+            await gateway.say(Channel.COMMAND, other)
+            reply = await gateway.answered("c-other")
+            assert reply.reason is not None
+            assert (reply.outcome, reply.reason.code) == (Outcome.REFUSED, "stopped-before")
+    assert guard.lines.count("valve v2 open") == 1
+
+
+async def test_an_order_for_another_board_and_an_older_timetable_change_nothing(bench: Bench) -> None:
+    guard = bench.start_guard()
+    async with bench.listening() as gateway, bench.agent() as agent:
+        command = Open(**gateway.order(run_id="run-1", zone_id="tea", channel="v1", max_s=5.0, dose=Dose(minutes=1.0)))
+        await gateway.link.publish(gateway.farm_id, "board-2", Channel.COMMAND, command)
+        old = timetable(entry(datetime.now(UTC)), version=1)
+        await gateway.say(Channel.TIMETABLE, timetable(version=2))
+        await gateway.say(Channel.TIMETABLE, old)
+        await gateway.answered(await gateway.close("run-of-nobody"))  # whatever came before it has been handled
+        assert agent.plan.timetable is not None
+        assert agent.plan.timetable.version == 2
+        assert gateway.runs("run-1") == gateway.runs("run-e1") == []
+    assert "valve v1 open" not in guard.lines
 
 
 async def test_a_corrupt_database_is_set_aside_and_the_board_goes_on(bench: Bench) -> None:
