@@ -81,6 +81,7 @@ class Gateway:
 
     def __init__(self, farm_id: str, port: int) -> None:
         self.farm_id = farm_id
+        self.patience_s = PATIENCE_S
         self.events: list[Event] = []
         self.readings: list[Reading] = []
         self.replies: list[Reply] = []
@@ -132,9 +133,9 @@ class Gateway:
     async def say(self, channel: Channel, message: Any) -> None:
         await self.link.publish(self.farm_id, NODE, channel, message)
 
-    async def until(self, what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    async def until(self, what: Callable[[], Any], patience_s: float = 0.0) -> Any:
         """Return what `what` returns, once that is true."""
-        async with asyncio.timeout(patience_s), self._news:
+        async with asyncio.timeout(max(patience_s, self.patience_s)), self._news:
             while not (found := what()):
                 await self._news.wait()
             return found
