@@ -240,8 +240,7 @@ class Gateway:
 
     def _save(self) -> None:
         self.boards.save()
-        if self.clock.trusted():
-            self.journal.note("last_time", datetime, self.clock.now())
+        self.journal.note("last_time", datetime, self.clock.now())
 
     def _wake_all(self) -> None:
         self.dispatcher.wake()

@@ -201,6 +201,27 @@ def test_every_part_of_the_house_is_in_its_picture(package: str) -> None:
     assert f"{package}/" in DOCS["docs/architecture.md"]
 
 
+def test_every_test_that_the_safety_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", DOCS["docs/safety.md"])
+    assert len(named) > 40
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file()
+        or (name and not re.search(rf"^(async )?def {name}\(", text_of(ROOT / path), re.MULTILINE))
+    ]
+    assert not missing, missing
+
+
+def test_every_row_of_the_fault_matrix_names_its_tests_or_says_that_there_are_none() -> None:
+    rows = re.split(r"^\*\*(?=\d+\. )", DOCS["docs/safety.md"], flags=re.MULTILINE)[1:]
+    assert [int(row.partition(".")[0]) for row in rows] == list(range(1, 27))
+    for row in rows:
+        assert re.search(r"^- `tests/", row, re.MULTILINE) or re.search("not (built|named) yet", row, re.IGNORECASE), (
+            row
+        )
+
+
 # --- code -----------------------------------------------------------------------------------------------------------
 
 LONG: dict[str, str] = {

@@ -1,12 +1,18 @@
 """A database that survives, and one that did not."""
 
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from contract.errors import StoreUnavailable
-from contract.store import open_database, transaction
+from contract.messages import Batch, GapEvent, Lane, Quantity, Reading
+from contract.outbox import Outbox
+from contract.store import open_database, open_in_memory, transaction, write_back
+from tests.unit.contract.links import NOON
+
+SECOND = timedelta(seconds=1)
 
 
 def pragma(db: sqlite3.Connection, name: str) -> object:
@@ -90,3 +96,50 @@ def test_a_transaction_is_all_or_nothing_and_part_of_an_outer_one(tmp_path: Path
     assert not db.in_transaction
     assert db.execute("SELECT x FROM t").fetchall() == [(3,)]
     db.close()
+
+
+# --- in RAM ---
+
+
+def test_a_copy_in_ram_has_what_is_on_the_disk_but_for_what_is_left_there(tmp_path: Path) -> None:
+    path = tmp_path / "edge.db"
+    db = open_database(path)
+    db.execute("CREATE TABLE t (x, y)")
+    db.executemany("INSERT INTO t VALUES (?, ?)", [(1, "a"), (2, "b")])
+    memory = open_in_memory(path, "a reason", leave={"t": "y = 'b'"})  # while its log is there
+    db.close()
+    clean = open_in_memory(path, "a reason", leave={})  # without one
+    assert memory.execute("SELECT * FROM t").fetchall() == [(1, "a")]
+    assert clean.execute("SELECT * FROM t").fetchall() == [(1, "a"), (2, "b")]
+    assert memory.volatile == "a reason"
+    memory.execute("INSERT INTO t VALUES (3, 'c')")
+    write_back(memory, path, ("t",))
+    write_back(memory, path, ("t",))
+    again = open_database(path)
+    assert again.execute("SELECT * FROM t ORDER BY x").fetchall() == [(1, "a"), (2, "b"), (3, "c")]
+    for one in (memory, clean, again):
+        one.close()
+
+
+def test_a_copy_of_nothing_readable_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "edge.db").write_bytes(b"\xff" * 8192)
+    for name in ("edge.db", "not-there.db"):
+        memory = open_in_memory(tmp_path / name, "a reason", leave={})
+        assert memory.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        memory.close()
+
+
+def test_a_copy_in_ram_thins_readings_and_counts_the_gap(tmp_path: Path) -> None:
+    memory = open_in_memory(tmp_path / "edge.db", "a reason", leave={}, max_pages=60)
+    outbox = Outbox(memory, boot_id="b1")
+    for number in range(3000):
+        outbox.append(
+            Reading(seq=1, sensor="s", quantity=Quantity.BATTERY, value=number, unit="V", at=NOON + number * SECOND)
+        )
+    events = outbox.batch(Lane.EVENTS, 0, 100)
+    assert events is not None
+    gaps = Batch.model_validate_json(events.payload).events
+    dropped = sum(one.count for one in gaps if isinstance(one, GapEvent))
+    assert dropped > 0
+    assert dropped + outbox.depth(Lane.READINGS) == 3000
+    memory.close()

@@ -84,7 +84,7 @@ export interface Node {
   last_heard: string | null;
   software: string | null;
   battery_v: number | null;
-  plan: 'timetable' | 'base' | 'none';
+  plan: 'timetable' | 'base' | 'fallback' | 'none';
   timetable_version: number | null;
   valid_until: string | null;
   clock_trusted: boolean;

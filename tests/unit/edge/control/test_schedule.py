@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -175,3 +176,30 @@ def test_however_late_a_board_begins_its_flows_never_exceed_what_the_plan_had_at
 
 def flow_at(moment: datetime, runs: list[tuple[Entry, datetime]]) -> float:
     return sum(one.flow_l_min for one, at in runs if at <= moment < at + timedelta(seconds=one.max_s))
+
+
+# --- a year with its clock changes ---
+
+
+@pytest.mark.parametrize("tz", ["Europe/Paris", "America/Santiago", "Australia/Lord_Howe", "Asia/Ho_Chi_Minh"])
+@pytest.mark.parametrize("at", [time(0, 15), time(2, 15)], ids=["00:15", "02:15"])
+def test_over_a_year_with_its_clock_changes_the_base_plan_starts_each_due_watering_once(tz: str, at: time) -> None:
+    """A board alone looks every ten minutes, and starts what its agenda says; the local times are in gaps and folds."""
+    first = datetime(2026, 12, 7, 0, 0, tzinfo=UTC)
+    plan = timetable(valid_until=first)
+    plan = replace(plan, tz=tz, base=(replace(plan.base[0], start=at),))
+    started: dict[str, datetime] = {}
+    now = first
+    while now < first + timedelta(days=365):
+        entries = waterings(plan, now, taken_at=NOW)
+        found = agenda(entries, started.keys(), now)
+        assert not found.missed
+        started |= {one.id: one.start for one in found.due}
+        asleep = min((one.start for one in found.later), default=now + AHEAD)
+        now = max(now + timedelta(minutes=10), min(asleep, now + AHEAD))
+    days = [name.split(":")[1] for name in started]
+    assert len(days) == len(set(days))
+    assert len(days) in (364, 365)
+    local = [start.astimezone(ZoneInfo(tz)) for start in started.values()]
+    assert [moment.strftime("%Y%m%d") for moment in local] == days
+    assert sum(moment.time() != at for moment in local) <= 1  # the day of the gap: the first moment after it
