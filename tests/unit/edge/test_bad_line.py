@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from irrigation.run import RunState
 from tests.fixtures.mosquitto import Mosquitto
 from tests.fixtures.network import BadLine
 from tests.fixtures.processes import Processes
-from tests.unit.edge.board import Bench
+from tests.unit.edge.board import Bench, Gateway
 
 pytestmark = pytest.mark.uses_broker
 _farms = count(1)
@@ -93,6 +94,10 @@ async def test_a_line_that_dies_without_a_word_is_noticed_and_everything_comes_o
             ]
 
 
+def has(gateway: Gateway, readings: float) -> bool:
+    return len(gateway.readings) >= readings
+
+
 async def test_a_line_that_is_torn_again_and_again_loses_and_doubles_nothing(bench: Bench) -> None:
     bench.start_guard()
     line = BadLine(bench.settings.mqtt.port, bytes_per_s=30_000)
@@ -101,7 +106,7 @@ async def test_a_line_that_is_torn_again_and_again_loses_and_doubles_nothing(ben
         times = measured_alone(bench)
         async with bench.agent():
             for share in (0.1, 0.3, 0.6):
-                await gateway.until(lambda share=share: len(gateway.readings) >= share * BACKLOG)
+                await gateway.until(partial(has, gateway, share * BACKLOG))
                 line.reset()
             line.bytes_per_s = None
             await gateway.until(lambda: len(gateway.readings) >= BACKLOG)
