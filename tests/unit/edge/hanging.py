@@ -24,20 +24,11 @@ class HangingPulses(FakePulses):
         return super().count()
 
 
-class HangingHardware(FakeHardware):
-    """Fakes but for the counters."""
-
-    def __init__(self, hang: Path) -> None:
-        super().__init__()
-        self._hang = hang
-
-    def pulses(self, pin: int) -> FakePulses:
-        return HangingPulses(self._hang)
-
-
 async def main() -> None:
     """As `tuoi edge agent`, with less patience."""
-    agent = Agent(load_board(Path(sys.argv[1])), HangingHardware(Path(sys.argv[2])))
+    hardware = FakeHardware()
+    hardware.counters[22] = HangingPulses(Path(sys.argv[2]))
+    agent = Agent(load_board(Path(sys.argv[1])), hardware)
     async with asyncio.TaskGroup() as group:
         group.create_task(beat(hang_s=4.0))
         group.create_task(agent.run(asyncio.Event()))
