@@ -48,6 +48,7 @@ _FACTS: dict[str, Any] = {
     "timetable": Timetable,
     "config": NodeConfig,
     "litres": dict[str, float],
+    "untold_tips": int,
 }
 
 
