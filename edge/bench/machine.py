@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from contract.clock import Clock
 from contract.outbox import waiting
 from edge.bench.findings import Finding, broken, look, ok
-from edge.clock import Clock
 from edge.config import BoardSettings
 
 ROOT = Path("/")
