@@ -33,7 +33,8 @@ example:
   sudo tuoi edge calibrate --config /etc/tuoi/board.toml --sensor soil-1
   sudo systemctl enable --now tuoi-guard tuoi-agent
 
-exit code: 0 after SIGTERM or Ctrl-C, 1 when a new life is needed, 2 when the configuration or the pins are at fault; `check` has its own (--help)"""
+exit code: 0 after SIGTERM or Ctrl-C, 1 when a new life is needed, 2 when the configuration or the pins
+are at fault; `check` has its own (--help)"""
 
 PARTS = {
     "guard": "holds the valves, closes them at their deadline whatever happens",
