@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
+from contract.clock import Clock
 from contract.messages import Origin, Outcome, Pulse, Reason, Reply
-from edge.clock import Clock
 from edge.control.admission import refuse
 from edge.control.order import Order
 from edge.control.watering import by_cause

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from contract.clock import Clock
 from contract.messages import ChannelSettings, FaultEvent, Params, Reason
 from contract.outbox import Outbox
-from edge.clock import Clock
 from edge.config import BoardSettings
 from edge.control.faults import STRIKES, Act, Event, Fault, Phase, Valve, step
 from edge.control.flow import ClosedFlow, Expected, Finding, OpenFlow

@@ -17,6 +17,7 @@ from edge.app import Agent
 from edge.config import load_board
 from edge.guard.process import Guard
 from edge.guard.settings import read_settings
+from edge.guard_client import Granted
 from edge.hardware.fakes import FakeHardware
 from tests.unit.edge.guard.guarded import TellingValve
 
@@ -47,7 +48,7 @@ class CutValve(TellingValve):
     """A valve at which the power is cut before or after its line is driven."""
 
     def __init__(self, channel: str, folder: Path, power: Power) -> None:
-        super().__init__(channel, folder)
+        super().__init__(channel, folder, always=False)
         self._power = power
 
     def set(self, is_open: bool) -> None:
@@ -95,11 +96,11 @@ async def agent(path: Path, step: str) -> None:
     made = Agent(load_board(path), FakeHardware())
     ask = made.guard.open
 
-    async def open_valve(channel: str, lease_id: str, seconds: float) -> float:
+    async def open_valve(channel: str, lease_id: str, seconds: float) -> Granted:
         power.at("agent asks")
-        left_s = await ask(channel, lease_id, seconds)
+        granted = await ask(channel, lease_id, seconds)
         power.at("guard has answered")
-        return left_s
+        return granted
 
     made.guard.open = open_valve  # type: ignore[method-assign]
     await made.run(asyncio.Event())

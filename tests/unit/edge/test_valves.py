@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from contract.clock import Clock
 from contract.messages import Ack, Batch, ChannelSettings, FaultEvent, Lane
 from contract.outbox import Outbox
 from contract.store import open_database
-from edge.clock import Clock
 from edge.config import BoardSettings
 from edge.control.faults import Event, Fault, Phase
 from edge.hardware.fakes import FakeHardware
