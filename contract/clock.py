@@ -26,7 +26,7 @@ def kernel_keeps_time() -> bool:
 
 def set_from_battery(rtcs: Path = Path("/sys/class/rtc")) -> bool:
     """Whether the kernel took its time from a clock with a battery when it started."""
-    return any(one.read_text().strip() == "1" for one in rtcs.glob("*/hctosys"))
+    return "1" in [one.read_text().strip() for one in rtcs.glob("*/hctosys")]
 
 
 class Clock:

@@ -54,7 +54,7 @@ class Guard:
         self._reserve = reserve
         self._now = monotonic
         self._uids = {0, os.geteuid()} if uids is None else uids  # whose processes may speak
-        self._record = Record(settings.state_dir)
+        self._record = Record(settings.state_dir, settings.socket.parent)
         self._table = Table({}, settings.renew_s)
         self._written_s = monotonic()
         self._failed: set[str] = set()  # outputs whose line does not close

@@ -4,6 +4,10 @@ It holds what is granted as if it were used up, so that a guard that dies in the
 little. A second, empty file says that the first has been there. What the file says is believed only if it is whole;
 lost or damaged, every output counts as used up, which refuses to open for a day and keeps nothing from closing.
 
+Where the disk takes nothing, the file stands in the folder of the guard's socket instead, if that is another one: on a
+RAM disk it lasts until the machine ends, and a board with a full or read-only card waters on by short leases
+(docs/decisions/0018). It goes as soon as the disk takes the file again.
+
 Monotonic time begins anew with the machine, and nobody here can say how long it was off: after a boot all is as old as
 it was when it was last written. Hours without power therefore do not count as passed.
 """
@@ -32,11 +36,12 @@ class Lost(ValueError):
 
 
 class Record:
-    """The file in the board's state directory."""
+    """The file in the board's state directory, or in the `spare` folder while that takes nothing."""
 
-    def __init__(self, folder: Path, boot_id: Path = BOOT_ID) -> None:
+    def __init__(self, folder: Path, spare: Path | None = None, boot_id: Path = BOOT_ID) -> None:
         self._path = folder / "guard.state"
         self._begun = folder / "guard.begun"
+        self._spare = spare / "guard.state" if spare is not None and spare.resolve() != folder.resolve() else None
         try:
             self._boot = boot_id.read_text(encoding="ascii").strip()
         except OSError:
@@ -44,10 +49,12 @@ class Record:
 
     def read(self, at_s: float) -> Kept:
         """Return what was kept, on this boot's clock; nothing on a new board. Raise Lost."""
+        # The spare file is there only while it is the younger one.
+        path = self._spare if self._spare is not None and self._spare.exists() else self._path
         try:
-            text, _, check = self._path.read_text(encoding="utf-8").rstrip("\n").rpartition("\n")
+            text, _, check = path.read_text(encoding="utf-8").rstrip("\n").rpartition("\n")
             if f"{crc32(text.encode()):08x}" != check:
-                raise Lost(f"{self._path}: its check sum is wrong")
+                raise Lost(f"{path}: its check sum is wrong")
             state = json.loads(text)
             now, same = quarter_of(at_s), bool(self._boot) and state["boot"] == self._boot
             later = 0 if same else now - state["quarter"]
@@ -61,10 +68,10 @@ class Record:
             return Kept(used, state["locked"])
         except FileNotFoundError:
             if self._begun.exists():
-                raise Lost(f"{self._path} is gone") from None
+                raise Lost(f"{path} is gone") from None
             return Kept()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-            raise Lost(f"{self._path}: {exc}") from exc
+            raise Lost(f"{path}: {exc}") from exc
 
     def write(self, kept: Kept, at_s: float) -> None:
         """Replace the file, whole or not at all, and return when it is on the disk; raise OSError."""
@@ -75,15 +82,28 @@ class Record:
             "locked": kept.locked,
         }
         text = json.dumps(state)
-        new = self._path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(f"{text}\n{crc32(text.encode()):08x}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
-        self._begun.touch()
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        whole = f"{text}\n{crc32(text.encode()):08x}\n"
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            _replace(self._path, whole)
+            self._begun.touch()
+        except OSError:
+            if self._spare is None:
+                raise
+            _replace(self._spare, whole)
+        else:
+            if self._spare is not None:
+                self._spare.unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -30,8 +30,8 @@ def test_after_a_restart_it_is_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_after_a_boot_all_is_as_old_as_when_it_was_written(tmp_path: Path) -> None:
-    Record(tmp_path, boot(tmp_path, "first")).write(KEPT, AT_S)
-    read = Record(tmp_path, boot(tmp_path, "second")).read(7.0)
+    Record(tmp_path, boot_id=boot(tmp_path, "first")).write(KEPT, AT_S)
+    read = Record(tmp_path, boot_id=boot(tmp_path, "second")).read(7.0)
     assert read.used == {"v1": {-2: 300.0, 0: 60.0}, "pump": {}}
     assert read.locked == {"v2": "leak"}
 
@@ -39,15 +39,15 @@ def test_after_a_boot_all_is_as_old_as_when_it_was_written(tmp_path: Path) -> No
 @pytest.mark.parametrize("next_boot", ["same", ""])
 def test_what_was_granted_ahead_counts_as_used_by_now(tmp_path: Path, next_boot: str) -> None:
     ahead = Kept({"v1": {12: 50.0, 13: 900.0, 14: 100.0}})
-    Record(tmp_path, boot(tmp_path, "same")).write(ahead, AT_S)
-    read = Record(tmp_path, boot(tmp_path, next_boot)).read(AT_S)
+    Record(tmp_path, boot_id=boot(tmp_path, "same")).write(ahead, AT_S)
+    read = Record(tmp_path, boot_id=boot(tmp_path, next_boot)).read(AT_S)
     assert read.used == {"v1": {12: 1050.0}}
 
 
 def test_where_no_boot_can_be_told_from_another_each_start_counts_as_one(tmp_path: Path) -> None:
     none = tmp_path / "none"
-    Record(tmp_path, none).write(KEPT, AT_S)
-    assert Record(tmp_path, none).read(AT_S + QUARTER_S).used["v1"] == {11: 300.0, 13: 60.0}
+    Record(tmp_path, boot_id=none).write(KEPT, AT_S)
+    assert Record(tmp_path, boot_id=none).read(AT_S + QUARTER_S).used["v1"] == {11: 300.0, 13: 60.0}
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,22 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
     assert use.quarters == {0: 600.0, 1: 5.0}
     use.forget(QUARTER_S + DAY_S)
     assert use.quarters == {1: 5.0}
+
+
+def test_while_the_disk_takes_nothing_the_spare_folder_has_it_and_then_the_disk_again(tmp_path: Path) -> None:
+    disk, ram = tmp_path / "disk", tmp_path / "ram"
+    disk.mkdir()
+    ram.mkdir()
+    Record(disk, ram).write(KEPT, AT_S)
+    blocked = disk / "guard.new"
+    blocked.mkdir()  # nothing can be written in its place
+    more = Kept({"v1": {12: 500.0}, "pump": {}}, {})
+    Record(disk, ram).write(more, AT_S)
+    assert Record(disk, ram).read(AT_S) == more
+    with pytest.raises(OSError, match="guard.new"):
+        Record(disk, disk).write(more, AT_S)  # no other folder: it says so
+    blocked.rmdir()
+    least = Kept({"v1": {}, "pump": {}}, {"v1": "leak"})
+    Record(disk, ram).write(least, AT_S)
+    assert not list(ram.iterdir())
+    assert Record(disk, ram).read(AT_S) == least
