@@ -296,3 +296,28 @@ def test_the_locks_agree_with_one_another() -> None:
     for lock in sorted((ROOT / "requirements").glob("*.lock")):
         for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), re.MULTILINE):
             assert seen.setdefault(name, version) == version, f"{name} in {lock.name}"
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+_OWN_REASONS = re.compile(r"""Reason\(\s*code=\(?["']([a-z-]+)["']""")
+_OF_GUARD = re.compile(r"""Refused\(\s*["']([a-z-]+)["']""")
+
+
+def reason_codes() -> set[str]:
+    """Every reason that a board, a gateway or the server can give, as the source has it; the guard's with its prefix."""
+    codes = set()
+    for package in ("edge", "gateway", "server"):
+        for path in (ROOT / package).rglob("*.py"):
+            codes |= set(_OWN_REASONS.findall(text_of(path)))
+    for path in (ROOT / "edge" / "guard").glob("*.py"):
+        codes |= {f"guard-{code}" for code in _OF_GUARD.findall(text_of(path))}
+    return codes
+
+
+@pytest.mark.parametrize("language", ["vi", "en", "fr"])
+def test_every_reason_has_words(language: str) -> None:
+    words = (ROOT / "server/web/src/words" / f"{language}.json").read_text(encoding="utf-8")
+    codes = reason_codes()
+    assert {"source-busy", "guard-locked"} <= codes  # the search finds what is there
+    assert {code for code in codes if f'"reason.{code}"' not in words} == set()
