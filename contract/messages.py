@@ -107,11 +107,12 @@ UNIT: dict[Quantity, str] = {
 
 
 class Quality(StrEnum):
-    """How far a reading can be trusted."""
+    """How far a reading can be trusted. Only good ones may decide about water; bad and stale ones are no history."""
 
     GOOD = "good"
-    SUSPECT = "suspect"
-    BAD = "bad"
+    SUSPECT = "suspect"  # shown, with its doubt
+    BAD = "bad"  # the instrument is known to be wrong, or says nothing
+    STALE = "stale"  # it was true once: too old to be now
 
 
 class Lane(StrEnum):
@@ -122,23 +123,37 @@ class Lane(StrEnum):
 
 
 class Reading(Wire):
-    """One measured value. `node_id` is the origin when another node passes it on; absent = the sender."""
+    """One measured value. `node_id` is the origin when another node passes it on; absent = the sender.
+
+    `raw` is what the instrument said, in `raw_unit`, before any calibration. `value` is absent when there is none to
+    tell: an instrument that does not answer. `temperature_c` and `supply_v` are what the probe and the board had then.
+    """
 
     seq: Seq
     node_id: Slug | None = None
     sensor: Slug
     quantity: Quantity
-    value: float
+    value: float | None = None
     unit: Text
     at: Utc
     quality: Quality = Quality.GOOD
-    reason: Text | None = None
+    reason: Token | None = None  # a stable code, of every reading that is not good
+    raw: float | None = None
+    raw_unit: Text | None = None
+    temperature_c: float | None = None
+    supply_v: float | None = None
     clock_trusted: bool = True
 
     @model_validator(mode="after")
-    def _unit_fits(self) -> "Reading":
+    def _makes_sense(self) -> "Reading":  # in one, because there are many readings
         if self.unit != UNIT[self.quantity]:
             raise ValueError(f"unit of {self.quantity} must be {UNIT[self.quantity]!r}, not {self.unit!r}")
+        if self.quality is not Quality.GOOD and self.reason is None:
+            raise ValueError(f"a {self.quality} reading must say why: reason is missing")
+        if self.value is None and self.quality not in (Quality.BAD, Quality.STALE):
+            raise ValueError(f"a {self.quality} reading must have a value")
+        if (self.raw is None) is not (self.raw_unit is None):
+            raise ValueError("raw and raw_unit go together")
         return self
 
 

@@ -11,7 +11,7 @@ from server.errors import Refused
 from server.ledger import history
 from server.ledger.database import Ledger
 from server.records import RunRecord
-from server.series.port import Sensor, Series, Span
+from server.series.port import Measured, Sensor, Series, Span
 from server.view import FarmView, probes
 
 MAX_POINTS = 5000
@@ -55,6 +55,17 @@ class History:
         if not sensors:
             return Span(step_s=0, points=(), last_at=None)
         return await self._series.span(sensors, start, end, points)
+
+    async def readings(
+        self, view: FarmView, zone: Zone, quantity: Quantity, start: datetime, end: datetime, limit: int
+    ) -> list[tuple[Sensor, Measured]]:
+        """The newest `limit` readings of each of these sensors as they came, bad ones too, in order of time."""
+        found = [
+            (sensor, measured)
+            for sensor in self._sensors(view, zone, quantity)
+            for measured in await self._series.readings(sensor, start, end, limit)
+        ]
+        return sorted(found, key=lambda one: (one[1].at, one[0].sensor))
 
     def water_use(self, view: FarmView, by: str, start: datetime, end: datetime) -> list[Use]:
         """Water by farm-local day or by zone, from the runs that ended in the span."""

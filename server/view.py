@@ -17,7 +17,7 @@ from server.records import AlertRecord, DecisionRecord, FarmRecord, ResetRecord,
 from server.series.port import Latest, Sensor
 
 SHOWN_AFTER_END = timedelta(hours=24)
-_GONE_AFTER_INTERVALS = 6  # a probe silent for so long is no part of its zone's median any more
+_GONE_AFTER_INTERVALS = 6  # what a probe said so long ago is not now, and no part of its zone's median
 
 Section = Literal["zones", "runs", "nodes", "alerts"]
 Json = dict[str, Any]
@@ -38,7 +38,8 @@ class FarmView:
         self.plan: Timetable | None = None
         self.last_dose: dict[str, Dose] = {}
         self.settled: dict[str, datetime] = {}
-        self._latest: dict[Sensor, Latest] = {}
+        self._latest: dict[Sensor, Latest] = {}  # the last word of each
+        self._believed: dict[Sensor, Latest] = {}  # and the last that had a value to show
         self._rain: tuple[str, float] = ("", 0.0)  # farm-local day, mm
         self._probes: dict[Sensor, list[str]] = {}
         self._dirty: set[tuple[str, str]] = set()
@@ -114,12 +115,12 @@ class FarmView:
 
     def put_reading(self, latest: Latest) -> None:
         """A sensor was heard, now or (at the start) before."""
-        if latest.quality is Quality.BAD:
-            return
         known = self._latest.get(latest.sensor)
         if known is not None and known.at > latest.at:
             return
         self._latest[latest.sensor] = latest
+        if latest.value is not None and latest.quality in _SHOWN:
+            self._believed[latest.sensor] = latest
         if latest.sensor.quantity is Quantity.SOIL_MOISTURE:
             self._dirty |= {("zones", zone_id) for zone_id in self._probes.get(latest.sensor, ())}
         elif latest.sensor.quantity in (Quantity.AIR_TEMPERATURE, Quantity.RAIN):
@@ -131,11 +132,15 @@ class FarmView:
         for reading in readings:
             key = (reading.node_id or sender, reading.sensor, reading.quantity)
             last[key] = reading
-            if reading.quantity is Quantity.RAIN and reading.quality is not Quality.BAD:
+            if reading.quantity is Quantity.RAIN and reading.quality in _SHOWN and reading.value is not None:
                 self.add_rain(reading.at, reading.value, now)
         for (node_id, sensor_id, quantity), reading in last.items():
             sensor = Sensor(farm_id=self.farm.id, node_id=node_id, sensor=sensor_id, quantity=quantity)
-            self.put_reading(Latest(sensor=sensor, value=reading.value, at=reading.at, quality=reading.quality))
+            self.put_reading(
+                Latest(
+                    sensor=sensor, value=reading.value, at=reading.at, quality=reading.quality, reason=reading.reason
+                )
+            )  # fmt: skip
 
     def add_rain(self, at: datetime, depth_mm: float, now: datetime) -> None:
         """Rain has fallen; only today's counts."""
@@ -296,23 +301,30 @@ class FarmView:
             "node_id": zone.node_id, "channel": zone.channel, "source_id": zone.source_id,
             "flow_l_min": zone.flow_l_min, "has_meter": zone.has_meter, "max_run_s": zone.max_run_s,
             "moisture_low_pct": zone.moisture_low_pct, "moisture_high_pct": zone.moisture_high_pct,
-            "moisture": self._moisture(zone), "report_every_s": self.farm.report_every_s,
+            "moisture": self._moisture(zone, now), "report_every_s": self.farm.report_every_s,
             "next": self._next(zone, now), "last_dose": None if dose is None else dose_body(dose),
             "run_id": None if run is None else run.id,
         }  # fmt: skip
 
-    def _moisture(self, zone: Zone) -> Json | None:
-        heard = [self._latest[sensor] for sensor in probes(self.farm.id, zone) if sensor in self._latest]
-        if not heard:
+    def _moisture(self, zone: Zone, now: datetime) -> Json | None:
+        """What the ground holds by the best that its probes said last; by a bad one, what was believed before it."""
+        own = [sensor for sensor in probes(self.farm.id, zone) if sensor in self._latest]
+        if not own:
             return None
-        newest = max(one.at for one in heard)
-        oldest = newest - _GONE_AFTER_INTERVALS * timedelta(seconds=self.farm.report_every_s)
-        fresh = [one for one in heard if one.at >= oldest]
-        good = [one for one in fresh if one.quality is Quality.GOOD]
-        used = good or fresh
+        said = [self._latest[sensor] for sensor in own]
+        too_old = _GONE_AFTER_INTERVALS * timedelta(seconds=self.farm.report_every_s)
+        newest = max(said, key=lambda one: one.at)
+        heard = [one for one in said if one.at >= newest.at - too_old]
+        quality = next((q for q in _SHOWN if any(one.quality is q for one in heard)), newest.quality)
+        used = [one for one in heard if one.quality is quality]
+        values = used if quality in _SHOWN else [self._believed[s] for s in own if s in self._believed]
+        at = max((one.at for one in values), default=newest.at)
+        reason = max(used, key=lambda one: one.at).reason
+        if quality in _SHOWN and at < now - too_old:
+            quality, reason = Quality.STALE, "too-old"
         return {
-            "value": round(median(one.value for one in used), 1), "at": shapes.iso(max(one.at for one in used)),
-            "quality": (Quality.GOOD if good else Quality.SUSPECT).value, "sensors": len(used),
+            "value": round(median(one.value or 0.0 for one in values), 1) if values else None, "at": shapes.iso(at),
+            "quality": quality.value, "reason": reason, "sensors": len(values),
         }  # fmt: skip
 
     def _next(self, zone: Zone, now: datetime) -> Json | None:
@@ -327,15 +339,15 @@ class FarmView:
         }  # fmt: skip
 
     def _weather(self, now: datetime) -> Json | None:
-        air = [one for sensor, one in self._latest.items() if sensor.quantity is Quantity.AIR_TEMPERATURE]
-        rain = [one for sensor, one in self._latest.items() if sensor.quantity is Quantity.RAIN]
+        air = [one for sensor, one in self._believed.items() if sensor.quantity is Quantity.AIR_TEMPERATURE]
+        rain = [one for sensor, one in self._believed.items() if sensor.quantity is Quantity.RAIN]
         if not air and not rain:
             return None
         day, fallen = self._rain
         newest = max(air, key=lambda one: one.at, default=None)
         return {
             "rain_mm_today": round(fallen if day == self._day(now) else 0.0, 1) if rain else None,
-            "air_temperature_c": None if newest is None else round(newest.value, 1),
+            "air_temperature_c": None if newest is None or newest.value is None else round(newest.value, 1),
             "at": shapes.iso(max(one.at for one in air + rain)),
         }
 
@@ -360,4 +372,5 @@ def local_midnight(farm: FarmRecord, now: datetime) -> datetime:
 
 
 _NEVER = object()
+_SHOWN = (Quality.GOOD, Quality.SUSPECT)  # the better first
 _SECTIONS = frozenset({"zones", "runs", "nodes", "alerts"})

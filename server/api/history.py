@@ -54,6 +54,35 @@ async def series(
     })  # fmt: skip
 
 
+_READING = ("at", "sensor", "value", "quality", "reason", "raw", "raw_unit", "temperature_c", "supply_v")
+
+
+@router.get("/zones/{zone_id}/readings")
+async def readings(
+    found: OfZone,
+    made: Made,
+    start: From = None,
+    end: To = None,
+    quantity: Quantity = Quantity.SOIL_MOISTURE,
+    limit: Annotated[int, Query(ge=1, le=MAX_POINTS)] = 300,
+    accept: Accept = "",
+) -> Response:
+    """What each sensor of a zone said, word for word: raw values, doubts and bad readings too; the last 24 hours."""
+    first, last = made.history.window(start, end, timedelta(hours=24))
+    measured = await made.history.readings(found.farm, found.thing, quantity, first, last, limit)
+    rows = [
+        {
+            "at": iso(one.at), "sensor": sensor.sensor, "value": one.value, "quality": one.quality.value,
+            "reason": one.reason, "raw": one.raw, "raw_unit": one.raw_unit, "temperature_c": one.temperature_c,
+            "supply_v": one.supply_v,
+        } for sensor, one in measured
+    ]  # fmt: skip
+    if _wants_csv(accept):
+        name = f"{found.thing.id}-{quantity.value}-readings"
+        return _csv(name, (*_READING, "unit"), ((*row.values(), unit(quantity)) for row in rows))
+    return JSONResponse({"quantity": quantity.value, "unit": unit(quantity), "readings": rows})
+
+
 @router.get("/farms/{farm_id}/water-use")
 async def water_use(
     view: InThisFarm,

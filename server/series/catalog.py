@@ -8,13 +8,15 @@ from contract.inbox import fresh
 from contract.messages import Ack, Batch, Quality, Quantity, Reading
 from server.series.port import Accepted, Latest, Sensor
 
-QUALITIES = (Quality.GOOD, Quality.SUSPECT, Quality.BAD)
+QUALITIES = (Quality.GOOD, Quality.SUSPECT, Quality.BAD, Quality.STALE)
+BAD = 2  # its place; from here on a reading is no part of the points
 _NUMBER = {quality: number for number, quality in enumerate(QUALITIES)}
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sensor (
     id INTEGER PRIMARY KEY, farm_id TEXT NOT NULL, node_id TEXT NOT NULL, sensor TEXT NOT NULL, quantity TEXT NOT NULL,
     last_at INTEGER, last_value REAL, last_quality INTEGER,
+    last_reason TEXT,
     UNIQUE (farm_id, node_id, sensor, quantity)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS watermark (
@@ -23,7 +25,8 @@ CREATE TABLE IF NOT EXISTS watermark (
 ) STRICT, WITHOUT ROWID;
 """
 
-Row = tuple[int, int, float, int]  # sensor id, epoch microseconds, value, quality number
+Row = tuple[int, int, float | None, int, str | None, float | None, str | None, float | None, float | None]
+"""Sensor id, epoch microseconds, value, quality number, reason, raw, its unit, temperature in degC, supply in V."""
 
 
 class Catalog:
@@ -32,6 +35,8 @@ class Catalog:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         db.executescript(_TABLES)
+        if "last_reason" not in columns(db, "sensor"):  # a file of an earlier version
+            db.execute("ALTER TABLE sensor ADD COLUMN last_reason TEXT")
         found = db.execute("SELECT farm_id, node_id, sensor, quantity, id FROM sensor")
         self._ids: dict[tuple[str, str, str, str], int] = {(row[0], row[1], row[2], row[3]): row[4] for row in found}
 
@@ -55,15 +60,18 @@ class Catalog:
         for reading in readings:
             key = (farm_id, reading.node_id or sender, reading.sensor, reading.quantity.value)
             sensor_id = ids.get(key) or self._add(key)
-            row = (sensor_id, round(reading.at.timestamp() * 1_000_000), reading.value, number[reading.quality])
+            row = (
+                sensor_id, round(reading.at.timestamp() * 1_000_000), reading.value, number[reading.quality],
+                reading.reason, reading.raw, reading.raw_unit, reading.temperature_c, reading.supply_v,
+            )  # fmt: skip
             rows.append(row)
             known = last.get(sensor_id)
             if known is None or row[1] >= known[1]:
                 last[sensor_id] = row
         self._db.executemany(
-            "UPDATE sensor SET last_at = ?2, last_value = ?3, last_quality = ?4"
+            "UPDATE sensor SET last_at = ?2, last_value = ?3, last_quality = ?4, last_reason = ?5"
             " WHERE id = ?1 AND (last_at IS NULL OR last_at <= ?2)",
-            last.values(),
+            [row[:5] for row in last.values()],
         )
         return rows
 
@@ -81,16 +89,16 @@ class Catalog:
     def latest(self, farm_id: str) -> list[Latest]:
         """The latest reading of every sensor of a farm."""
         rows = self._db.execute(
-            "SELECT node_id, sensor, quantity, last_value, last_at, last_quality FROM sensor"
+            "SELECT node_id, sensor, quantity, last_value, last_at, last_quality, last_reason FROM sensor"
             " WHERE farm_id = ? AND last_at IS NOT NULL",
             (farm_id,),
         )
         return [
             Latest(
                 sensor=Sensor(farm_id=farm_id, node_id=node, sensor=sensor, quantity=Quantity(quantity)),
-                value=value, at=from_us(at), quality=QUALITIES[quality],
+                value=value, at=from_us(at), quality=QUALITIES[quality], reason=reason,
             )
-            for node, sensor, quantity, value, at, quality in rows
+            for node, sensor, quantity, value, at, quality, reason in rows
         ]  # fmt: skip
 
     def forget(self) -> None:
@@ -102,6 +110,11 @@ class Catalog:
         cursor = self._db.execute("INSERT INTO sensor (farm_id, node_id, sensor, quantity) VALUES (?, ?, ?, ?)", key)
         self._ids[key] = int(cursor.lastrowid or 0)
         return self._ids[key]
+
+
+def columns(db: sqlite3.Connection, table: str) -> set[str]:
+    """The names of a table's columns."""
+    return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
 
 
 def from_us(value: int) -> datetime:

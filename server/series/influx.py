@@ -23,8 +23,8 @@ from influxdb_client.rest import ApiException
 
 from contract.messages import Batch, Reading
 from server.errors import Unavailable
-from server.series.catalog import QUALITIES
-from server.series.port import SUMMED, Accepted, Latest, Point, Sensor, Span, step_for
+from server.series.catalog import BAD, QUALITIES, from_us
+from server.series.port import SUMMED, Accepted, Latest, Measured, Point, Sensor, Span, step_for
 from server.series.queue import Queue, Waiting
 from server.settings import InfluxSettings
 
@@ -34,8 +34,11 @@ _MOVED_AT_ONCE = 5000
 _IDLE_S = 0.2
 _LONGEST_WAIT_S = 30.0
 _TIMEOUT_S = 10
-_BAD = 2  # its place in QUALITIES
 _POINTS_FAULT = frozenset({400, 422})  # what a retry of the same point cannot mend
+
+
+_FLOATS = ("value", "raw", "temperature_c", "supply_v")
+_TEXTS = ("reason", "raw_unit")
 
 
 class _NotTaken(Exception):
@@ -90,6 +93,22 @@ class InfluxSeries:
         shares = len(own) if summed else 1
         shown = tuple(Point(row[0] / 1e6, row[1] / shares, row[2], row[3]) for row in found)
         return Span(step_s=step_s, points=shown, last_at=last_at)
+
+    async def readings(self, sensor: Sensor, start: datetime, end: datetime, limit: int) -> tuple[Measured, ...]:
+        """See the port."""
+        if all(known.sensor != sensor for known in self._queue.latest(sensor.farm_id)):
+            return ()
+        where = _where([sensor], start, end, below=len(QUALITIES))
+        names = ", ".join(f'"{name}"' for name in ("quality", *_FLOATS, *_TEXTS))
+        rows = await self._rows(
+            f"SELECT {names} FROM {_name(sensor.quantity)} {where} ORDER BY time DESC LIMIT {limit}"  # noqa: S608 - see _where
+        )
+        return tuple(
+            Measured(
+                at=from_us(at), quality=QUALITIES[quality], value=value, raw=raw, temperature_c=temperature_c,
+                supply_v=supply_v, reason=reason, raw_unit=raw_unit,
+            ) for at, quality, value, raw, temperature_c, supply_v, reason, raw_unit in reversed(rows)
+        )  # fmt: skip
 
     def latest(self, farm_id: str) -> list[Latest]:
         """See the port."""
@@ -193,21 +212,34 @@ class InfluxSeries:
 def _line(farm_id: str, sender: str, reading: Reading) -> str:
     # Slugs need no escaping in line protocol; the wire lets nothing else through.
     at_us = round(reading.at.timestamp() * 1_000_000)
+    fields = f"quality={QUALITIES.index(reading.quality)}i"
+    for name in _FLOATS:
+        if (number := getattr(reading, name)) is not None:
+            fields += f",{name}={float(number)!r}"
+    for name in _TEXTS:
+        if (text := getattr(reading, name)) is not None:
+            fields += f",{name}={_quoted(text)}"
     return (
         f"{reading.quantity.value},farm={farm_id},node={reading.node_id or sender},sensor={reading.sensor}"
-        f" value={float(reading.value)!r},quality={QUALITIES.index(reading.quality)}i {at_us}"
+        f" {fields} {at_us}"
     )
+
+
+def _quoted(text: str) -> str:
+    # A line break would end the line, and the wire lets one through in a raw unit.
+    plain = "".join(" " if ord(char) < 32 else char for char in text)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _name(quantity: str) -> str:
     return f'"{quantity}"'
 
 
-def _where(sensors: Sequence[Sensor], start: datetime, end: datetime) -> str:
+def _where(sensors: Sequence[Sensor], start: datetime, end: datetime, below: int = BAD) -> str:
     # Only sensors that were heard get here, and the wire lets nothing but slugs through: there is nothing to escape.
     each = " OR ".join(f"(\"node\" = '{s.node_id}' AND \"sensor\" = '{s.sensor}')" for s in sensors)
     first, last = (round(moment.timestamp() * 1_000_000) for moment in (start, end))
     return (
-        f'WHERE "farm" = \'{sensors[0].farm_id}\' AND ({each}) AND "quality" <> {_BAD}'
+        f'WHERE "farm" = \'{sensors[0].farm_id}\' AND ({each}) AND "quality" < {below}'
         f" AND time >= {first}u AND time < {last}u"
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from contract.inbox import fresh
 from contract.messages import Ack, Batch, Quality, Reading
-from server.series.port import SUMMED, Accepted, Latest, Point, Sensor, Span, step_for
+from server.series.port import SUMMED, Accepted, Latest, Measured, Point, Sensor, Span, step_for
 
 
 class MemorySeries:
@@ -33,27 +33,37 @@ class MemorySeries:
         known = [sensor for sensor in sensors if sensor in self._readings]
         everything = [reading for sensor in known for reading in self._readings[sensor]]
         good = sorted(
-            (r for r in everything if r.quality is not Quality.BAD and start <= r.at < end), key=lambda r: r.at
+            ((r.at, r.value) for r in everything if _counts(r) and r.value is not None and start <= r.at < end)
         )
         last_at = max((reading.at for reading in everything), default=None)
         if len(known) <= 1 and len(good) <= points:
-            own = tuple(Point(r.at.timestamp(), r.value, r.value, r.value) for r in good)
+            own = tuple(Point(at.timestamp(), value, value, value) for at, value in good)
             return Span(step_s=0, points=own, last_at=last_at)
         step_s = step_for(start, end, points)
         first = datetime.fromtimestamp(start.timestamp() // step_s * step_s, UTC)
         steps: dict[float, list[float]] = {}
         for reading in sorted(everything, key=lambda r: r.at):
-            if reading.quality is not Quality.BAD and first <= reading.at < end:
+            if _counts(reading) and reading.value is not None and first <= reading.at < end:
                 steps.setdefault(reading.at.timestamp() // step_s * step_s, []).append(reading.value)
         shares = len(known) if sensors[0].quantity in SUMMED else None
         shown = tuple(Point(at, sum(v) / (shares or len(v)), min(v), max(v)) for at, v in steps.items())
         return Span(step_s=step_s, points=shown, last_at=last_at)
 
+    async def readings(self, sensor: Sensor, start: datetime, end: datetime, limit: int) -> tuple[Measured, ...]:
+        """See the port."""
+        own = sorted((r for r in self._readings.get(sensor, []) if start <= r.at < end), key=lambda r: r.at)
+        return tuple(
+            Measured(
+                at=r.at, value=r.value, quality=r.quality, reason=r.reason, raw=r.raw, raw_unit=r.raw_unit,
+                temperature_c=r.temperature_c, supply_v=r.supply_v,
+            ) for r in own[-limit:]
+        )  # fmt: skip
+
     def latest(self, farm_id: str) -> list[Latest]:
         """See the port."""
         own = {sensor: readings for sensor, readings in self._readings.items() if sensor.farm_id == farm_id}
         last = {sensor: max(readings, key=lambda r: r.at) for sensor, readings in own.items()}
-        return [Latest(sensor=s, value=r.value, at=r.at, quality=r.quality) for s, r in last.items()]
+        return [Latest(sensor=s, value=r.value, at=r.at, quality=r.quality, reason=r.reason) for s, r in last.items()]
 
     def backlog(self) -> int:
         """Nothing waits."""
@@ -67,3 +77,7 @@ class MemorySeries:
 
     def close(self) -> None:
         """There is nothing to give back."""
+
+
+def _counts(reading: Reading) -> bool:
+    return reading.quality in (Quality.GOOD, Quality.SUSPECT)

@@ -35,7 +35,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was measured in the step that begins at `at_s` (epoch seconds), of which bad readings are no part."""
+    """What was measured in the step that begins at `at_s` (epoch seconds), of which bad and stale readings are no part."""
 
     at_s: float
     mean: float  # the sum, for a quantity in SUMMED
@@ -54,12 +54,27 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latest:
-    """The latest reading of a sensor."""
+    """The latest reading of a sensor. `value` is None when there was none to tell; `reason` is why it is not good."""
 
     sensor: Sensor
-    value: float
+    value: float | None
     at: datetime
     quality: Quality
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A reading as it came, bad ones too: see contract.messages.Reading."""
+
+    at: datetime
+    value: float | None
+    quality: Quality
+    reason: str | None = None
+    raw: float | None = None
+    raw_unit: str | None = None
+    temperature_c: float | None = None
+    supply_v: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,10 @@ class Series(Protocol):
 
     async def span(self, sensors: Sequence[Sensor], start: datetime, end: datetime, points: int) -> Span:
         """What these sensors of one quantity measured together in [start, end), in about `points` points at most."""
+        ...
+
+    async def readings(self, sensor: Sensor, start: datetime, end: datetime, limit: int) -> tuple[Measured, ...]:
+        """The newest `limit` readings in [start, end) as they came, raw values and bad ones too, in order of time."""
         ...
 
     def latest(self, farm_id: str) -> list[Latest]:

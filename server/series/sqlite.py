@@ -13,11 +13,22 @@ from pathlib import Path
 
 from contract.messages import Batch
 from server.errors import Unavailable
-from server.series.catalog import Catalog, Row
-from server.series.port import DAY_S, HOUR_S, MINUTE_S, SUMMED, Accepted, Latest, Point, Sensor, Span, step_for
+from server.series.catalog import BAD, QUALITIES, Catalog, Row, columns, from_us
+from server.series.port import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    SUMMED,
+    Accepted,
+    Latest,
+    Measured,
+    Point,
+    Sensor,
+    Span,
+    step_for,
+)
 
 _LEVELS = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
-_BAD = 2  # its place in catalog.QUALITIES
 _THIN_ROWS = 20_000  # deleted in one transaction; more would make a watering wait
 _THIN_EVERY_S = 600.0
 _BREATH_S = 0.05  # lets waterings in between
@@ -32,7 +43,8 @@ CREATE TABLE IF NOT EXISTS {level} (
 )
 _READINGS = """
 CREATE TABLE IF NOT EXISTS reading (
-    sensor_id INTEGER NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL, quality INTEGER NOT NULL,
+    sensor_id INTEGER NOT NULL, at INTEGER NOT NULL, value REAL, quality INTEGER NOT NULL, reason TEXT,
+    raw REAL, raw_unit TEXT, temperature_c REAL, supply_v REAL,
     PRIMARY KEY (sensor_id, at)
 ) STRICT, WITHOUT ROWID;
 """
@@ -52,6 +64,7 @@ class SqliteSeries:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32000", "wal_autocheckpoint=4000"):
                 self._db.execute(f"PRAGMA {pragma}")
+            _renew(self._db)
             self._db.executescript(_READINGS + _TABLES)
             self._catalog = Catalog(self._db)
         except sqlite3.Error as exc:
@@ -79,6 +92,21 @@ class SqliteSeries:
             step_s = step_for(start, end, points)
             summed = sensors[0].quantity in SUMMED
             return Span(step_s=step_s, points=self._steps(ids, start, end, step_s, summed), last_at=last_at)
+
+    async def readings(self, sensor: Sensor, start: datetime, end: datetime, limit: int) -> tuple[Measured, ...]:
+        """See the port."""
+        with _translated("read"):
+            rows = self._db.execute(
+                "SELECT at, value, quality, reason, raw, raw_unit, temperature_c, supply_v FROM reading"
+                " WHERE sensor_id = ? AND at >= ? AND at < ? ORDER BY at DESC LIMIT ?",
+                (*(self._catalog.ids([sensor]) or [0]), *_us(start, end), limit),
+            ).fetchall()
+        return tuple(
+            Measured(
+                at=from_us(at), value=value, quality=QUALITIES[quality], reason=reason, raw=raw, raw_unit=raw_unit,
+                temperature_c=temperature_c, supply_v=supply_v,
+            ) for at, value, quality, reason, raw, raw_unit, temperature_c, supply_v in reversed(rows)
+        )  # fmt: skip
 
     def latest(self, farm_id: str) -> list[Latest]:
         """See the port."""
@@ -123,11 +151,11 @@ class SqliteSeries:
 
     def _store(self, rows: list[Row]) -> None:
         before = self._db.total_changes
-        self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         if self._db.total_changes - before != len(rows):
             self._store_repeated(rows)
             return
-        self._roll_up(row for row in rows if row[3] != _BAD)
+        self._roll_up(row for row in rows if row[3] < BAD)
 
     def _store_repeated(self, rows: list[Row]) -> None:
         # A sensor that says the same moment again (a board restored from an old card): the first word stays, and the
@@ -137,13 +165,15 @@ class SqliteSeries:
                 self._db.execute(
                     f"INSERT OR REPLACE INTO {level} SELECT sensor_id, ?2, count(*), sum(value), min(value), max(value)"  # noqa: S608
                     " FROM reading WHERE sensor_id = ?1 AND at >= ?2 * 1000000 AND at < (?2 + ?3) * 1000000"
-                    " AND quality <> ?4 GROUP BY sensor_id",
-                    (sensor_id, at, length_s, _BAD),
+                    " AND quality < ?4 GROUP BY sensor_id",
+                    (sensor_id, at, length_s, BAD),
                 )
 
     def _roll_up(self, rows: Iterator[Row]) -> None:
         minutes: dict[tuple[int, int], _Rollup] = {}
-        for sensor_id, at, value, _ in rows:
+        for sensor_id, at, value, *_ in rows:
+            if value is None:  # the wire lets no such reading through
+                continue
             key = (sensor_id, at // 60_000_000 * 60)
             known = minutes.get(key)
             if known is None:
@@ -167,9 +197,9 @@ class SqliteSeries:
 
     def _readings(self, sensor_id: int, start: datetime, end: datetime, points: int) -> tuple[Point, ...] | None:
         rows = self._db.execute(
-            "SELECT at, value FROM reading WHERE sensor_id = ? AND at >= ? AND at < ? AND quality <> ?"
+            "SELECT at, value FROM reading WHERE sensor_id = ? AND at >= ? AND at < ? AND quality < ?"
             " ORDER BY at LIMIT ?",
-            (sensor_id, *(round(moment.timestamp() * 1_000_000) for moment in (start, end)), _BAD, points + 1),
+            (sensor_id, *_us(start, end), BAD, points + 1),
         ).fetchall()
         too_old = start < self._now() - self._keep["reading"]
         if len(rows) > points or (too_old and not rows):
@@ -202,6 +232,21 @@ class SqliteSeries:
                     self._db.execute("ROLLBACK")
                 self._catalog.forget()
                 raise
+
+
+def _renew(db: sqlite3.Connection) -> None:
+    """Bring the readings of a file of an earlier version, which knew neither raw values nor reasons, into today's."""
+    known = columns(db, "reading")
+    if known and "raw" not in known:
+        db.executescript(
+            "BEGIN IMMEDIATE; ALTER TABLE reading RENAME TO reading_before;"
+            f"{_READINGS} INSERT INTO reading (sensor_id, at, value, quality)"
+            " SELECT sensor_id, at, value, quality FROM reading_before; DROP TABLE reading_before; COMMIT"
+        )
+
+
+def _us(*moments: datetime) -> tuple[int, ...]:
+    return tuple(round(moment.timestamp() * 1_000_000) for moment in moments)
 
 
 def _coarser(rollups: dict[tuple[int, int], _Rollup], length_s: int) -> dict[tuple[int, int], _Rollup]:

@@ -17,11 +17,11 @@ it('the chart asks for its series once, not with every delta', async () => {
     return Promise.resolve(new Response(JSON.stringify({ quantity: 'soil_moisture', unit: '%', step_s: 60, points: [], last_at: null })));
   });
   const farm = new Farm();
-  farm.snapshot = snapshot([zone('a', { moisture: { value: 30, at: at(0), quality: 'good', sensors: 2 } })]);
+  farm.snapshot = snapshot([zone('a', { moisture: { value: 30, at: at(0), quality: 'good', reason: null, sensors: 2 } })]);
   const shown = render(MoistureChart, { farm, zone: farm.snapshot.zones.a!, runs: [] });
   await waitFor(() => expect(shown.getByTestId('chart').getAttribute('data-state')).toBe('empty'));
   for (let second = 1; second <= 3; second += 1) {
-    farm.snapshot = { ...farm.snapshot, link: { gateway_online: true, last_heard: at(second) }, zones: { a: zone('a', { moisture: { value: 30, at: at(second), quality: 'good', sensors: 2 } }) } };
+    farm.snapshot = { ...farm.snapshot, link: { gateway_online: true, last_heard: at(second) }, zones: { a: zone('a', { moisture: { value: 30, at: at(second), quality: 'good', reason: null, sensors: 2 } }) } };
     await shown.rerender({ farm, zone: farm.snapshot.zones.a!, runs: [] });
     await tick();
   }

@@ -7,7 +7,7 @@ export const at = (offsetS: number): string => new Date(NOW + offsetS * 1000).to
 export function zone(id: string, more: Partial<Zone> = {}): Zone {
   return {
     id, name: id, crop: '', area_m2: 1200, emitters: 'drip', node_id: 'board-1', channel: 'v1', source_id: 'tank', flow_l_min: 48, has_meter: true,
-    max_run_s: 3600, moisture_low_pct: 28, moisture_high_pct: 36, moisture: { value: 30, at: at(-30), quality: 'good', sensors: 2 }, report_every_s: 60,
+    max_run_s: 3600, moisture_low_pct: 28, moisture_high_pct: 36, moisture: { value: 30, at: at(-30), quality: 'good', reason: null, sensors: 2 }, report_every_s: 60,
     next: null, last_dose: null, run_id: null, ...more,
   };
 }

@@ -4,7 +4,8 @@ import { litresText, lookDetail, lookLine, moistureText } from '../src/lib/say';
 import type { Run, RunState, Zone } from '../src/lib/types';
 import { at, NOW, run, snapshot, zone } from './farm';
 
-const read = (ageS: number, value = 30, quality = 'good'): Zone => zone('a', { moisture: { value, at: at(-ageS), quality, sensors: 1 } });
+const read = (ageS: number, value: number | null = 30, quality = 'good', reason: string | null = null): Zone =>
+  zone('a', { moisture: { value, at: at(-ageS), quality, reason, sensors: 1 } });
 const view = (of: Zone, runs: Run[] = [], order: Order | null = null, dismissed = new Set<string>()) => viewZone(snapshot([of], runs), of, order, dismissed, NOW);
 const order = (more: Partial<Order> = {}): Order => ({ key: 'k', zoneId: 'a', dose: { minutes: 20 }, askedAt: NOW, phase: 'sending', reason: '', field: null, ...more });
 
@@ -126,8 +127,8 @@ describe('a valve that faults have locked', () => {
 describe('the order of the cards', () => {
   it('is failed, running or pending, dry, stale, fine, by name within', () => {
     const zones = [
-      zone('fine-b'), zone('fine-a'), zone('stale', { moisture: { value: 20, at: at(-200), quality: 'good', sensors: 1 } }),
-      zone('dry', { moisture: { value: 20, at: at(-10), quality: 'good', sensors: 1 } }), zone('running', { run_id: 'r1' }), zone('bad'),
+      zone('fine-b'), zone('fine-a'), zone('stale', { moisture: { value: 20, at: at(-200), quality: 'good', reason: null, sensors: 1 } }),
+      zone('dry', { moisture: { value: 20, at: at(-10), quality: 'good', reason: null, sensors: 1 } }), zone('running', { run_id: 'r1' }), zone('bad'),
     ].map((one, i) => ({ ...one, channel: `v${i}` }));
     const farm = snapshot(zones, [run('r1', 'running', { state: 'watering', opened_at: at(-9) }), run('r2', 'bad', { state: 'refused', ended_at: at(-5) })]);
     const views = sortViews(zones.map((one) => viewZone(farm, one, null, new Set(), NOW)));

@@ -72,7 +72,7 @@ describe('the water sheet', () => {
   });
 
   it('offers litres only with a meter and moisture only with a fresh probe, and says why not', () => {
-    sheet(farmWith(zone('a', { has_meter: false, moisture: { value: 20, at: at(-200), quality: 'good', sensors: 1 } })));
+    sheet(farmWith(zone('a', { has_meter: false, moisture: { value: 20, at: at(-200), quality: 'good', reason: null, sensors: 1 } })));
     expect(id('mode-litres')).toHaveProperty('disabled', true);
     expect(id('mode-moisture')).toHaveProperty('disabled', true);
     expect(screen.getByText(/không có đồng hồ nước/)).toBeTruthy();
@@ -158,17 +158,46 @@ describe('the card of a zone', () => {
   });
 
   it('shows old data hatched, grey and with their age', () => {
-    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-240), quality: 'good', sensors: 1 } })));
+    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-240), quality: 'good', reason: null, sensors: 1 } })));
     expect(screen.getByText('18%?')).toBeTruthy();
     expect(screen.getByText(/4 phút trước/)).toBeTruthy();
     expect(container.querySelector('.level')?.getAttribute('fill')).toMatch(/^url\(#/);
   });
 
   it('shows no level at all when the data are too old', () => {
-    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-900), quality: 'good', sensors: 1 } })));
+    const { container } = card(farmWith(zone('a', { moisture: { value: 18, at: at(-900), quality: 'good', reason: null, sensors: 1 } })));
     expect(container.querySelector('.level')).toBeNull();
     expect(container.textContent).not.toContain('18');
     expect(container.textContent).toContain('15 phút trước');
+  });
+});
+
+describe('a probe that is not to be believed', () => {
+  const told = (quality: string, reason: string, ageS: number, value: number | null = 18) =>
+    card(farmWith(zone('a', { moisture: { value, at: at(-ageS), quality, reason, sensors: 1 } }))).container;
+
+  it('in doubt: the number hatched and with a question mark, and the doubt in words', () => {
+    const shown = told('suspect', 'clamped', 20);
+    expect(screen.getByText('18%?')).toBeTruthy();
+    expect(shown.querySelector('.level')?.getAttribute('fill')).toMatch(/^url\(#/);
+    expect(shown.textContent).toContain('Ngoài mức đã hiệu chuẩn');
+  });
+
+  it('bad: the last believed number with its age and what is wrong', () => {
+    const shown = told('bad', 'open-circuit', 240);
+    expect(screen.getByText('18%?')).toBeTruthy();
+    expect(shown.textContent).toContain('4 phút trước · Đứt dây cảm biến');
+  });
+
+  it('bad for long, never believed, or stale: no number at all', () => {
+    for (const shown of [told('bad', 'open-circuit', 900), told('bad', 'no-answer', 5, null), told('stale', 'too-old', 30)]) {
+      expect(shown.querySelector('.level')).toBeNull();
+      expect(shown.textContent).not.toMatch(/\d%/);
+    }
+  });
+
+  it('of a reason that this app does not know yet, names it', () => {
+    expect(told('suspect', 'brand-new', 20).textContent).toContain('brand-new');
   });
 });
 

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contract.messages import UNIT, Batch, Lane, Quality, Quantity, Reading
 from server.series.influx import InfluxSeries
 from server.series.memory import MemorySeries
-from server.series.port import Point, Sensor, Series
+from server.series.port import Measured, Point, Sensor, Series
 from server.series.sqlite import SqliteSeries
 from server.settings import InfluxSettings
 
@@ -56,16 +57,20 @@ async def running(series: Series) -> AsyncIterator[Series]:
 
 def reading(
     seq: int,
-    value: float,
+    value: float | None,
     *,
     minutes: float = 0.0,
     sensor: Sensor = SOIL,
     quality: Quality = Quality.GOOD,
     node_id: str | None = "board-1",
+    **more: Any,
 ) -> Reading:
+    if quality is not Quality.GOOD:
+        more = {"reason": "jump", **more}
     return Reading(
         seq=seq, node_id=node_id, sensor=sensor.sensor, quantity=sensor.quantity, value=value,
         unit=UNIT[sensor.quantity], at=T0 + timedelta(minutes=minutes), quality=quality,
+        **more,
     )  # fmt: skip
 
 
@@ -145,7 +150,44 @@ async def test_bad_readings_are_kept_out_of_points_but_count_as_heard(series: Se
     assert [point.mean for point in span.points] == [25]
     assert span.last_at == T0 + timedelta(minutes=3)
     (latest,) = series.latest("mai")
-    assert (latest.value, latest.quality) == (99, Quality.BAD)
+    assert (latest.value, latest.quality, latest.reason) == (99, Quality.BAD, "jump")
+
+
+async def test_what_is_too_old_or_has_no_value_is_no_point_either(series: Series) -> None:
+    series.accept("mai", "gateway", batch(
+        reading(1, 25), reading(2, 99, minutes=3, quality=Quality.STALE, reason="too-old"),
+        reading(3, None, minutes=4, quality=Quality.BAD, reason="no-answer"), reading(4, 27, minutes=5),
+    ))  # fmt: skip
+    await settled(series)
+    for points in (100, 2):
+        span = await series.span([SOIL], T0, T0 + timedelta(minutes=10), points)
+        assert [point.mean for point in span.points] in ([25, 27], [25.0, 27.0])
+
+
+async def test_readings_come_back_as_they_came_with_their_raw_values_and_reasons(series: Series) -> None:
+    series.accept("mai", "gateway", batch(
+        reading(1, 31.4, minutes=1, raw=0.5936, raw_unit="share", temperature_c=24.5, supply_v=12.6),
+        reading(2, 60.0, minutes=2, quality=Quality.SUSPECT, reason="clamped", raw=0.31, raw_unit='odd "unit"\\'),
+        reading(3, None, minutes=3, quality=Quality.BAD, reason="no-answer"),
+        reading(4, 30.0, minutes=4),
+    ))  # fmt: skip
+    await settled(series)
+    at = [T0 + timedelta(minutes=n) for n in range(5)]
+    every = await series.readings(SOIL, T0, NOW, 100)
+    assert every == (
+        Measured(at=at[1], value=31.4, quality=Quality.GOOD, raw=0.5936, raw_unit="share", temperature_c=24.5, supply_v=12.6),
+        Measured(at=at[2], value=60.0, quality=Quality.SUSPECT, reason="clamped", raw=0.31, raw_unit='odd "unit"\\'),
+        Measured(at=at[3], value=None, quality=Quality.BAD, reason="no-answer"),
+        Measured(at=at[4], value=30.0, quality=Quality.GOOD),
+    )  # fmt: skip
+    assert await series.readings(SOIL, T0, NOW, 2) == every[2:]
+    assert await series.readings(SOIL, at[2], at[3], 100) == every[1:2]
+    (latest,) = series.latest("mai")
+    assert (latest.value, latest.reason) == (30.0, None)
+
+
+async def test_a_sensor_that_was_never_heard_has_no_readings(series: Series) -> None:
+    assert await series.readings(SOIL, T0, NOW, 10) == ()
 
 
 async def test_a_long_span_is_shown_in_steps_with_mean_and_extremes(series: Series) -> None:
@@ -173,7 +215,7 @@ async def test_every_step_tells_the_same_mean_of_the_same_readings(
     assert span.step_s == step_s
     expected: dict[float, list[float]] = {}
     for one in values:
-        expected.setdefault(one.at.timestamp() // step_s * step_s, []).append(one.value)
+        expected.setdefault(one.at.timestamp() // step_s * step_s, []).append(one.value or 0.0)
     assert [point.at_s for point in span.points] == sorted(expected)
     for point in span.points:
         own = expected[point.at_s]

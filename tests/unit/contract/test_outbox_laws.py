@@ -30,7 +30,7 @@ def record(lane: Lane, number: int) -> Record:
 def number_of(item: Record) -> int:
     """Which one it is; 0 for the outbox's own news of a gap."""
     if isinstance(item, Reading):
-        return int(item.value)
+        return int(item.value or 0)
     return int(item.why) if isinstance(item, BootEvent) else 0
 
 

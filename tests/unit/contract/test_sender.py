@@ -119,7 +119,7 @@ class Bench:
         return [batch for _, batch in self.sent]
 
     @property
-    def values(self) -> list[float]:
+    def values(self) -> list[float | None]:
         return [record.value for record in self.stored if isinstance(record, Reading)]
 
 

@@ -98,11 +98,11 @@ def test_sensors_are_read_every_ten_minutes_and_nothing_is_from_the_future(past:
         assert {later.at - sooner.at for sooner, later in pairwise(readings)} == {STEP}
     for zone in farm.zones:
         for sensor in zone.sensors:
-            seen = [one.value for one in by_sensor[zone.node_id, sensor, Quantity.SOIL_MOISTURE]]
+            seen = [one.value or 0.0 for one in by_sensor[zone.node_id, sensor, Quantity.SOIL_MOISTURE]]
             assert 10 < min(seen) < max(seen) < 50
     for key, readings in by_sensor.items():
         if key[2] is Quantity.VOLUME:
-            values = [one.value for one in readings]
+            values = [one.value or 0.0 for one in readings]
             assert values == sorted(values)
 
 

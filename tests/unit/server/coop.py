@@ -233,13 +233,14 @@ class Clock:
 
 
 def reading(
-    seq: int, value: float, at: datetime, *, sensor: str = "soil-1", node_id: str = "board-1",
+    seq: int, value: float | None, at: datetime, *, sensor: str = "soil-1", node_id: str = "board-1",
     quantity: Quantity = Quantity.SOIL_MOISTURE, quality: Quality = Quality.GOOD,
+    reason: str | None = None, **more: Any,
 ) -> Reading:  # fmt: skip
     """A reading of a board."""
     return Reading(
         seq=seq, node_id=node_id, sensor=sensor, quantity=quantity, value=value, unit=UNIT[quantity], at=at,
-        quality=quality,
+        quality=quality, reason=reason if reason or quality is Quality.GOOD else "jump", **more,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 from datetime import timedelta
 
-from contract.messages import Batch, Lane, Origin, Quantity, RunEvent
+from contract.messages import Batch, Lane, Origin, Quality, Quantity, RunEvent
 from irrigation.model import Dose
 from irrigation.run import RunState
 from tests.unit.server.coop import NOW, Coop, reading
@@ -34,6 +34,34 @@ async def test_a_zones_chart_is_of_its_own_probes(coop: Coop) -> None:
         assert got["last_at"] == "2026-11-23T05:00:05.000Z"
         single = (await mai.get(f"/zones/rau-cai-meo/series?{SPAN}")).json()
         assert (single["step_s"], single["points"]) == (0, [[1795410000, 50, 50, 50]])
+
+
+async def test_readings_are_served_word_for_word_with_raw_values_and_reasons(coop: Coop) -> None:
+    await coop.readings(
+        reading(1, 31.4, NOW, raw=0.59, raw_unit="share", temperature_c=24.5, supply_v=12.6),
+        reading(2, None, NOW + timedelta(minutes=1), sensor="soil-2", quality=Quality.BAD, reason="no-answer"),
+        reading(3, 50, NOW, sensor="soil-3"),
+    )
+    async with coop.client("mai") as mai:
+        got = (await mai.get(f"/zones/dau-tay/readings?{SPAN}")).json()
+        assert (got["quantity"], got["unit"]) == ("soil_moisture", "%")
+        assert got["readings"] == [
+            {
+                "at": "2026-11-23T05:00:00.000Z", "sensor": "soil-1", "value": 31.4, "quality": "good", "reason": None,
+                "raw": 0.59, "raw_unit": "share", "temperature_c": 24.5, "supply_v": 12.6,
+            },
+            {
+                "at": "2026-11-23T05:01:00.000Z", "sensor": "soil-2", "value": None, "quality": "bad",
+                "reason": "no-answer", "raw": None, "raw_unit": None, "temperature_c": None, "supply_v": None,
+            },
+        ]  # fmt: skip
+        text = (await mai.get(f"/zones/dau-tay/readings?{SPAN}", headers={"Accept": "text/csv"})).text
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert [(row["sensor"], row["raw"], row["reason"], row["unit"]) for row in rows] == [
+            ("soil-1", "0.59", "", "%"),
+            ("soil-2", "", "no-answer", "%"),
+        ]
+        assert (await mai.get("/zones/dau-tay/readings?limit=0")).status_code == 422
 
 
 async def test_the_usual_span_is_the_last_day(coop: Coop) -> None:

@@ -82,14 +82,65 @@ async def test_moisture_is_the_median_of_the_probes_latest_good_readings(coop: C
     await coop.readings(reading(1, 20, NOW), reading(2, 26, NOW, sensor="soil-2"))
     async with coop.client("mai") as mai:
         zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
-        expected = {"value": 23.0, "at": "2026-11-23T05:00:00.000Z", "quality": "good", "sensors": 2}
+        expected = {"value": 23.0, "at": "2026-11-23T05:00:00.000Z", "quality": "good", "reason": None, "sensors": 2}
         assert zone["moisture"] == expected
         later = NOW + timedelta(minutes=1)
         await coop.readings(reading(3, 99, later, quality=Quality.BAD))
-        assert (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]["moisture"] == expected
+        zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
+        assert (zone["moisture"]["value"], zone["moisture"]["sensors"]) == (26.0, 1)  # the bad one has no say
         await coop.readings(reading(4, 30, NOW + timedelta(minutes=10)))
         zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
         assert (zone["moisture"]["value"], zone["moisture"]["sensors"]) == (30.0, 1)  # the other fell silent
+
+
+@pytest.mark.parametrize("reason", ["open-circuit", "no-answer"])
+async def test_a_zone_whose_probes_are_bad_keeps_the_last_believed_number_its_age_and_the_reason(
+    coop: Coop, reason: str
+) -> None:
+    await coop.readings(reading(1, 24, NOW), reading(2, 26, NOW, sensor="soil-2", quality=Quality.SUSPECT))
+    later = NOW + timedelta(minutes=2)
+    value = None if reason == "no-answer" else 0.0
+    await coop.readings(
+        reading(3, value, later, quality=Quality.BAD, reason=reason),
+        reading(4, value, later, sensor="soil-2", quality=Quality.BAD, reason=reason),
+    )
+    async with coop.client("mai") as mai:
+        zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
+        assert zone["moisture"] == {
+            "value": 25.0, "at": "2026-11-23T05:00:00.000Z", "quality": "bad", "reason": reason, "sensors": 2,
+        }  # fmt: skip
+
+
+async def test_a_zone_that_was_only_ever_told_badly_has_no_number(coop: Coop) -> None:
+    await coop.readings(reading(1, None, NOW, quality=Quality.BAD, reason="no-answer"))
+    async with coop.client("mai") as mai:
+        zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
+        assert zone["moisture"] == {
+            "value": None, "at": "2026-11-23T05:00:00.000Z", "quality": "bad", "reason": "no-answer", "sensors": 0,
+        }  # fmt: skip
+
+
+async def test_a_doubt_passes_through_with_its_reason(coop: Coop) -> None:
+    await coop.readings(reading(1, 24, NOW, quality=Quality.SUSPECT, reason="drift"))
+    async with coop.client("mai") as mai:
+        zone = (await mai.get("/farms/mai/snapshot")).json()["zones"]["dau-tay"]
+        assert (zone["moisture"]["value"], zone["moisture"]["quality"]) == (24.0, "suspect")
+        assert zone["moisture"]["reason"] == "drift"
+
+
+async def test_what_was_said_six_intervals_ago_is_stale_and_the_phone_is_told(coop: Coop, phone: Watcher) -> None:
+    await coop.readings(reading(1, 24, NOW))
+    await phone.next()
+    view = coop.app.services.live.view("mai")
+    assert view is not None
+    for intervals, quality in ((6, "good"), (6.1, "stale")):
+        now = NOW + timedelta(seconds=intervals * view.farm.report_every_s)
+        view.tidy(now)
+        moisture = view.snapshot(now)["zones"]["dau-tay"]["moisture"]
+        assert (moisture["value"], moisture["quality"]) == (24.0, quality)
+    told = view.delta(now)
+    assert told is not None
+    assert told["zones"]["dau-tay"]["moisture"]["reason"] == "too-old"
 
 
 async def test_a_zone_without_a_word_from_its_probes_has_no_moisture(coop: Coop) -> None:

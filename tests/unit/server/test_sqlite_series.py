@@ -1,12 +1,13 @@
 """What only the file on disk can do: thin itself, repair roll-ups, and survive being killed."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from contract.messages import UNIT, Batch, Lane, Quantity, Reading
+from contract.messages import UNIT, Batch, Lane, Quality, Quantity, Reading
 from server.errors import Unavailable
 from server.series.port import Sensor
 from server.series.sqlite import SqliteSeries
@@ -34,6 +35,26 @@ def batch(values: dict[datetime, float], after: int = 0, boot: str = "b") -> Bat
         for n, (at, value) in enumerate(values.items(), 1)
     )  # fmt: skip
     return Batch(boot_id=boot, lane=Lane.READINGS, after_seq=after, readings=readings)
+
+
+async def test_a_file_of_the_version_before_raw_values_is_taken_over(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "s.db")
+    old.executescript(
+        "CREATE TABLE sensor (id INTEGER PRIMARY KEY, farm_id TEXT NOT NULL, node_id TEXT NOT NULL,"
+        " sensor TEXT NOT NULL, quantity TEXT NOT NULL, last_at INTEGER, last_value REAL, last_quality INTEGER,"
+        " UNIQUE (farm_id, node_id, sensor, quantity)) STRICT;"
+        "CREATE TABLE reading (sensor_id INTEGER NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,"
+        " quality INTEGER NOT NULL, PRIMARY KEY (sensor_id, at)) STRICT, WITHOUT ROWID;"
+        "INSERT INTO sensor VALUES (1, 'mai', 'board-1', 'soil-1', 'soil_moisture', 0, 5.0, 0);"
+        f"INSERT INTO reading VALUES (1, {int(T0.timestamp()) * 1_000_000}, 31.5, 1)"
+    )
+    old.close()
+    for _ in range(2):  # once taken over, it is left as it is
+        series = SqliteSeries(tmp_path / "s.db", lambda: T0)
+        (reading,) = await series.readings(SOIL, T0, T0 + timedelta(days=1), 10)
+        assert (reading.value, reading.quality, reading.raw) == (31.5, Quality.SUSPECT, None)
+        assert [one.value for one in series.latest("mai")] == [5.0]
+        series.close()
 
 
 async def test_readings_are_thinned_when_they_are_old_and_their_hours_stay(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import type { Dose, Run, Snapshot, Valve, Zone } from './types';
 
 /** How a zone looks, from what is known. Pure: the time is an argument, in ms. */
 
-/** fresh: shown. stale: "18%?" hatched. lost: only since when. none: no probe, or nothing yet. */
+/** fresh: shown. stale: old or doubted, "18%?" hatched. lost: no number, only since when. none: no probe, or nothing yet. */
 export type Freshness = 'fresh' | 'stale' | 'lost' | 'none';
 
 export type Soil = 'dry' | 'fine' | 'wet';
@@ -52,13 +52,13 @@ export function freshness(zone: Zone, now: number): Freshness {
   if (!zone.moisture) return 'none';
   const age = now - Date.parse(zone.moisture.at);
   const interval = zone.report_every_s * 1000;
-  if (age > LOST_AFTER * interval) return 'lost';
+  if (zone.moisture.value === null || zone.moisture.quality === 'stale' || age > LOST_AFTER * interval) return 'lost';
   if (age > STALE_AFTER * interval || zone.moisture.quality !== 'good') return 'stale';
   return 'fresh';
 }
 
 export function soil(zone: Zone): Soil | null {
-  if (!zone.moisture) return null;
+  if (!zone.moisture || zone.moisture.value === null) return null;
   if (zone.moisture.value < zone.moisture_low_pct) return 'dry';
   return zone.moisture.value > zone.moisture_high_pct ? 'wet' : 'fine';
 }

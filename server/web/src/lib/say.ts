@@ -53,14 +53,20 @@ export function nextLine(zone: Zone, now: number, tz: string): string {
   return t('zone.next', { when: moment(Date.parse(zone.next.start), now, tz) });
 }
 
-/** Why a number is old, and since when. */
+/** What is wrong with the zone's probe; empty while it is believed, and when it is only old. */
+export const probeText = (zone: Zone): string =>
+  zone.moisture?.reason && (zone.moisture.quality === 'bad' || zone.moisture.quality === 'suspect')
+    ? tCode('probe', zone.moisture.reason, {}, 'probe.other') : '';
+
+/** Why a number is old or in doubt, and since when. */
 export function ageLine(view: ZoneView, snapshot: Snapshot, now: number): string {
   const { zone } = view;
   if (!zone.moisture) return t('zone.no_probe');
   const at = Date.parse(zone.moisture.at);
-  if (view.freshness === 'stale' && zone.moisture.quality !== 'good') return t('zone.bad_probe');
+  const doubt = probeText(zone);
+  if (doubt && zone.moisture.quality === 'suspect') return doubt;
   const node = snapshot.nodes[zone.node_id];
-  return `${ago(at, now)} · ${t(node && !node.online ? 'zone.no_signal' : 'zone.probe_silent')}`;
+  return `${ago(at, now)} · ${doubt || t(node && !node.online ? 'zone.no_signal' : 'zone.probe_silent')}`;
 }
 
 /** The second line of a card: what is happening. */
@@ -110,7 +116,7 @@ export function lookDetail(view: ZoneView, snapshot: Snapshot, now: number, tz: 
 
 /** "22%", "18%?" when old, nothing when too old. */
 export function moistureText(view: ZoneView): string {
-  if (!view.zone.moisture || view.freshness === 'lost' || view.freshness === 'none') return '';
+  if (!view.zone.moisture || view.zone.moisture.value === null || view.freshness === 'lost' || view.freshness === 'none') return '';
   return t('zone.pct', { n: Math.round(view.zone.moisture.value) }) + (view.freshness === 'stale' ? '?' : '');
 }
 

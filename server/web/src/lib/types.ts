@@ -60,7 +60,8 @@ export interface Zone {
   max_run_s: number;
   moisture_low_pct: number;
   moisture_high_pct: number;
-  moisture: { value: number; at: string; quality: string; sensors: number } | null;
+  /** By a bad or stale word of its probes, value and at are the last that was believed; null = nothing ever was. */
+  moisture: { value: number | null; at: string; quality: string; reason: string | null; sensors: number } | null;
   report_every_s: number;
   next: { entry_id: string; start: string; duration_s: number; program_id: string | null; rule: string; params: Params } | null;
   last_dose: Dose | null;
