@@ -1,31 +1,31 @@
-"""From what a converter reads to what the ground holds, and how far that can be believed."""
+"""From what a probe says to what the ground holds: straight lines between points that were measured in the soil."""
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from contract.messages import Quality
-
-OPEN_SHARE, SHORT_SHARE = 0.985, 0.015  # a broken wire floats to the reference, a short reads ground
-
-
-def moisture(share: float, points: Sequence[tuple[float, float]]) -> tuple[float, Quality, str | None]:
-    """Return (volumetric %, quality, reason) of a capacitive probe; `points` are (share, %) with rising shares.
-
-    Piecewise linear between the points. Outside of them the value is clamped and suspect; at the rails it is bad.
-    """
-    if share >= OPEN_SHARE:
-        return along(share, points), Quality.BAD, "open-circuit"
-    if share <= SHORT_SHARE:
-        return along(share, points), Quality.BAD, "short-circuit"
-    clamped = not points[0][0] <= share <= points[-1][0]
-    return along(share, points), Quality.SUSPECT if clamped else Quality.GOOD, "clamped" if clamped else None
+Points = Sequence[tuple[float, float]]
+"""2 to 8 of (raw, volumetric %), raw rising, % only rising or only falling; the ends are dry and saturated soil."""
 
 
-def along(share: float, points: Sequence[tuple[float, float]]) -> float:
-    """Return the value at `share`, piecewise linear between the points and clamped outside of them."""
-    if share <= points[0][0]:
-        return points[0][1]
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A value within the points; `beyond` > 0 when the raw value lies outside of them, as a share of their span."""
+
+    value_pct: float
+    beyond: float = 0.0
+
+
+def calibrated(raw: float, points: Points) -> Calibrated:
+    """Return the moisture that a finite raw value means. Outside of the points it is clamped to the nearer end."""
+    (least, at_least), (most, at_most) = points[0], points[-1]
+    if raw < least:
+        return Calibrated(at_least, (least - raw) / (most - least))
+    if raw > most:
+        return Calibrated(at_most, (raw - most) / (most - least))
     for (left, low), (right, high) in itertools.pairwise(points):
-        if share <= right:
-            return low + (high - low) * (share - left) / (right - left)
-    return points[-1][1]
+        if raw <= right:
+            # So that no rounding leaves the segment: a wetter raw value never reads drier.
+            share = (raw - left) / (right - left)
+            return Calibrated(max(min(low, high), min(max(low, high), low + (high - low) * share)))
+    return Calibrated(at_most)

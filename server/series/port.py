@@ -35,7 +35,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was measured in the step that begins at `at_s` (epoch seconds), of which bad and stale readings are no part."""
+    """What was measured in the step that begins at `at_s` (epoch seconds), without bad and stale readings."""
 
     at_s: float
     mean: float  # the sum, for a quantity in SUMMED

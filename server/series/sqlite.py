@@ -48,6 +48,11 @@ CREATE TABLE IF NOT EXISTS reading (
     PRIMARY KEY (sensor_id, at)
 ) STRICT, WITHOUT ROWID;
 """
+_TAKE_OVER = """
+INSERT INTO reading (sensor_id, at, value, quality) SELECT sensor_id, at, value, quality FROM reading_before;
+DROP TABLE reading_before;
+COMMIT;
+"""
 _Rollup = list[float]  # count, sum, low, high
 
 
@@ -238,11 +243,7 @@ def _renew(db: sqlite3.Connection) -> None:
     """Bring the readings of a file of an earlier version, which knew neither raw values nor reasons, into today's."""
     known = columns(db, "reading")
     if known and "raw" not in known:
-        db.executescript(
-            "BEGIN IMMEDIATE; ALTER TABLE reading RENAME TO reading_before;"
-            f"{_READINGS} INSERT INTO reading (sensor_id, at, value, quality)"
-            " SELECT sensor_id, at, value, quality FROM reading_before; DROP TABLE reading_before; COMMIT"
-        )
+        db.executescript(f"BEGIN IMMEDIATE; ALTER TABLE reading RENAME TO reading_before; {_READINGS} {_TAKE_OVER}")
 
 
 def _us(*moments: datetime) -> tuple[int, ...]:
