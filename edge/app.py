@@ -18,6 +18,7 @@ from contract.link import Incoming, Link
 from contract.messages import (
     Ack,
     BootEvent,
+    ChannelSettings,
     Close,
     CloseAll,
     Event,
@@ -47,6 +48,7 @@ from edge.guard_client import GuardClient
 from edge.hardware.ports import Hardware
 from edge.instruments import Instruments
 from edge.plan import Plan
+from edge.probes import Probes, expected
 from edge.pulses import Pulses
 from edge.reload import Reload
 from edge.store import TABLES, Store, open_board
@@ -59,6 +61,7 @@ log = logging.getLogger(__name__)
 DATABASE = "board.sqlite3"
 MEASURE_S = 0.2  # while a valve is open
 STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
+SOIL_WATERING_S = 1.0  # between two readings of a probe that a run waits for
 TICK_S = 30.0
 SAVE_WATERING_S = 2.0  # what a crash may cost the meter
 LEASE_IN_RAM_S = 900.0  # while no lease can be written down, none is longer
@@ -81,11 +84,15 @@ class Agent:
         known = self.store.fact("last_time", datetime)
         self.clock = make_clock(known) if make_clock else Clock(known, proof=settings.clock_proof)
         self.outbox = Outbox(db, boot_id=self.boot_id, max_readings=settings.max_readings)
+        probes = Probes(
+            expected(settings), settings, store=self.store, outbox=self.outbox, clock=self.clock, zones=self._zones
+        )
         self.instruments = Instruments(
             settings,
             hardware,
             self.store.fact("litres", dict[str, float]) or {},
             self.store.fact("untold_tips", int) or 0,
+            probes=probes,
         )
         self.guard = GuardClient(
             settings.guard_socket, on_news=self._guard_news, on_lost=self._guard_lost, on_up=self._guard_up
@@ -180,6 +187,7 @@ class Agent:
                 "plan": self.plan.run,
                 "measure": self._measure,
                 "sample": self._sample,
+                "soil": self._soil,
                 "herald": self._herald,
                 "replies": self._reply,
                 "tick": self._tick,
@@ -243,6 +251,7 @@ class Agent:
         saved_s = 0.0
         while True:
             await asyncio.sleep(MEASURE_S)
+            self.instruments.look(self.waterings.flowing(), self._zones())
             await self.waterings.measure()
             if not self.waterings.any:
                 continue
@@ -254,15 +263,27 @@ class Agent:
 
     async def _sample(self) -> None:
         while True:
+            self.instruments.look(self.waterings.flowing(), self._zones())
             readings = await self.instruments.read_all(self.clock.now(), trusted=self.clock.trusted())
             with self.store.transaction():
                 self.outbox.append(*readings, *self._flows())
+                self.instruments.probes.keep()
                 self._save()
             self.sender.wake()
             self._taken.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.report_every_s):
                     await self._taken.wait()  # other settings: read and told at once, for whoever has just calibrated
+
+    async def _soil(self) -> None:
+        """Read the probes that runs wait for more often than they are told."""
+        while True:
+            await self.instruments.read_probes(self.waterings.awaited_probes())
+            await asyncio.sleep(SOIL_WATERING_S)
+
+    def _zones(self) -> tuple[ChannelSettings, ...]:
+        config = self.waterings.config
+        return config.channels if config is not None else ()
 
     def _flows(self) -> list[Reading]:
         return [
@@ -273,10 +294,13 @@ class Agent:
                 value=round(valve.run.flow_l_min, 3),
                 unit="L/min",
                 at=self.clock.now(),
+                quality=verdict.quality,
+                reason=verdict.reason,
                 clock_trusted=self.clock.trusted(),
             )
             for valve in self.waterings.reports(self.guard.failed)
             if valve.run is not None and valve.run.flow_l_min is not None
+            for verdict in [self.waterings.meter_verdict(valve.channel)]
         ]
 
     async def _tick(self) -> None:
@@ -328,7 +352,6 @@ class Agent:
     def _take(self, settings: BoardSettings) -> None:
         self.settings = settings
         self.instruments.take(settings)
-        self.waterings.take(settings)
         self._taken.set()
 
     async def _guard_news(self, news: Any) -> None:

@@ -45,12 +45,16 @@ class WatchPart(Part):
 
 
 class MeterPart(Part):
-    """A flow meter. `debounce_us`: 0 for a hall sensor; for a contact more than it bounces, less than it is closed."""
+    """A flow meter. `debounce_us`: 0 for a hall sensor; for a contact more than it bounces, less than it is closed.
+
+    `most_l_min`: no more can flow through it; where it is not given, ten times the zone's nominal flow.
+    """
 
     pin: Pin
     chip: Chip = 0
     debounce_us: Debounce = 0
     pulses_per_litre: Annotated[float, Field(gt=0, le=10_000)]
+    most_l_min: Annotated[float, Field(gt=0, le=100_000)] | None = None
 
 
 class _OutputPart(Part):
@@ -106,6 +110,22 @@ class ReservePart(Part):
     active_high: bool = True
 
 
+class SoilPart(Part):
+    """What the readings of soil probes are held against; the defaults are for mineral soils.
+
+    `samples` of a converter make one reading, their median counts. More water than `porosity_pct` cannot be. Moisture
+    changes by `rise_pct_h` and `fall_pct_h` an hour at most, unless the zone is watered. A watering of at least
+    `watering_least_s` reaches the probes within `wetting_wait_s` of its end.
+    """
+
+    samples: Annotated[int, Field(ge=1, le=9)] = 3
+    porosity_pct: Annotated[float, Field(ge=20, le=100)] = 60.0
+    rise_pct_h: Annotated[float, Field(ge=1, le=1e9)] = 60.0
+    fall_pct_h: Annotated[float, Field(ge=1, le=1e9)] = 20.0
+    watering_least_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
+    wetting_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 7200.0
+
+
 class RainGaugePart(Part):
     """A tipping bucket, whose reed contact bounces."""
 
@@ -136,6 +156,7 @@ class BoardSettings(Part):
     supply: Annotated[tuple[SupplyPart, ...], Field(max_length=8)] = ()
     reserve: ReservePart | None = None
     probe: tuple[AnyProbe, ...] = ()
+    soil: SoilPart = SoilPart()
     battery: Supply | None = None
     thermometer: Tmp36 | None = None
     rain_gauge: RainGaugePart | None = None

@@ -1,7 +1,11 @@
 """Counted water: what pulses mean, over restarts, and never less than before."""
 
+from edge.control.meter import MeterTruth
+from edge.control.quality import Verdict
 from edge.hardware.ports import PulseCounter
 from irrigation.water import Count, pulses_between
+
+IMPOSSIBLE_TIMES = 10.0  # the zone's nominal flow: more is no water, where the meter's own most is not known
 
 
 class Tally:
@@ -27,10 +31,18 @@ class Tally:
 class Meter:
     """A flow meter: litres since this board's counter began, over restarts; never falls."""
 
-    def __init__(self, counter: PulseCounter, pulses_per_litre: float, litres_before: float) -> None:
+    def __init__(
+        self,
+        counter: PulseCounter,
+        pulses_per_litre: float,
+        litres_before: float,
+        most_l_min: float | None = None,
+    ) -> None:
         self._tally = Tally(counter)
         self._per_litre = pulses_per_litre
         self._before = litres_before
+        self._most_l_min = most_l_min
+        self._truth = MeterTruth(per_litre=pulses_per_litre)
 
     def litres(self) -> float:
         """Return the monotone total in L."""
@@ -40,11 +52,26 @@ class Meter:
         """From now on count so many pulses for a litre; what was counted stays."""
         self._before = self.litres() - self._tally.total() / pulses_per_litre
         self._per_litre = pulses_per_litre
+        self._truth = MeterTruth(per_litre=pulses_per_litre)
 
-    def fell(self) -> bool:
-        """Whether the counter has fallen since this was last asked: some water is missing in the total."""
-        fell, self._tally.lost_count = self._tally.lost_count, False
-        return fell
+    def pulses(self) -> int:
+        """Return the same total in pulses."""
+        return round(self.litres() * self._per_litre)
+
+    def look(self, at_s: float, *, is_open: bool, nominal_l_min: float | None) -> None:
+        """See whether what it counts can be water: often while its valve is open, and now and then otherwise.
+
+        `nominal_l_min` is the zone's flow, where the farm has told it.
+        """
+        impossible = None if nominal_l_min is None else IMPOSSIBLE_TIMES * nominal_l_min
+        self._truth.most_l_min = self._most_l_min or impossible
+        pulses = self.pulses()
+        fell, self._tally.lost_count = self._tally.lost_count, False  # then some water is missing in the total
+        self._truth.look(pulses, at_s, is_open=is_open, fell=fell)
+
+    def since(self, at_s: float) -> Verdict:
+        """Return what its litres since that monotonic moment are worth."""
+        return self._truth.since(at_s)
 
 
 class RainGauge:

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
-from contract.messages import ChannelSettings, FaultEvent, Params, Quality
+from contract.messages import ChannelSettings, FaultEvent, Params, Quality, Quantity
 from contract.outbox import Outbox
 from edge.clock import Clock
+from edge.config import BoardSettings
+from edge.control.pace import Limits
 from edge.control.probe import Expected, Judged, Memory, Probe
+from edge.control.quality import GOOD, Verdict
 from edge.control.wetting import Unmoved, Wetting
 from edge.store import Store
 
@@ -25,10 +28,8 @@ class Probes:
     def __init__(
         self,
         expected: dict[str, Expected],
+        settings: BoardSettings,
         *,
-        report_every_s: float,
-        watering_least_s: float,
-        wetting_wait_s: float,
         store: Store,
         outbox: Outbox,
         clock: Clock,
@@ -39,29 +40,32 @@ class Probes:
             sensor: Probe(expected=one, memory=memories.get(sensor, Memory())) for sensor, one in expected.items()
         }
         self._saved = {sensor: probe.memory for sensor, probe in self._probes.items()}
-        self._max_age_s = MAX_AGE_INTERVALS * report_every_s
+        self._max_age_s = MAX_AGE_INTERVALS * settings.report_every_s
         self._wettings: dict[str, Wetting] = {}
-        self._spans_s = (watering_least_s, wetting_wait_s)
+        self._spans_s = (settings.soil.watering_least_s, settings.soil.wetting_wait_s)
         self._store, self._outbox, self._clock, self._zones = store, outbox, clock, zones
         self._doubts = dict.fromkeys(expected, 0)  # words in a row that were not good
         self._told = store.fact(TOLD, frozenset[str]) or frozenset()
+
+    def take(self, settings: BoardSettings) -> None:
+        """Believe the probes by these settings from now on; a new calibration begins the evidence anew."""
+        self._max_age_s = MAX_AGE_INTERVALS * settings.report_every_s
+        for sensor, one in expected(settings).items():
+            if one != self._probes[sensor].expected:
+                self._probes[sensor] = Probe(expected=one, memory=self._probes[sensor].memory)
 
     def __contains__(self, sensor: str) -> bool:
         return sensor in self._probes
 
     # --- what they say ---
 
-    def heard(self, sensor: str, raws: Sequence[float], at_s: float, *, age_s: float, doubt: str | None) -> Judged:
-        """Take the samples of one reading, and return what it is worth."""
+    def heard(
+        self, sensor: str, raws: Sequence[float], at_s: float, *, is_share: bool, doubt: str | None = None
+    ) -> Judged:
+        """Take the samples of one reading, and return what it is worth. `is_share`: of a converter's reference."""
         wettings = [self._wettings[zone.channel] for zone in self._of(sensor) if zone.channel in self._wettings]
-        judged = self._probes[sensor].heard(
-            raws,
-            at_s,
-            wet=any(wetting.wet for wetting in wettings),
-            doubt=doubt,
-            age_s=age_s,
-            max_age_s=self._max_age_s,
-        )
+        wet = any(wetting.wet for wetting in wettings)
+        judged = self._probes[sensor].heard(raws, at_s, wet=wet, is_share=is_share, doubt=doubt)
         if judged.value_pct is not None and (judged.quality is Quality.GOOD or judged.reason in LASTING):
             for wetting in wettings:
                 wetting.heard(sensor, judged.value_pct)
@@ -83,17 +87,19 @@ class Probes:
         return [
             one.value_pct
             for one in last
-            if one is not None and one.value_pct is not None and one.usable(at_s, self._max_age_s)
+            if one is not None and one.value_pct is not None and one.now(at_s, self._max_age_s) == GOOD
         ]
 
     def lost(self, sensors: Sequence[str], at_s: float) -> str | None:
         """Return why none of these probes can be waited for any longer; None while one can."""
+        reasons = []
         for sensor in sensors:
             last = self._probes[sensor].last
-            if last is not None and at_s - last.at_s <= self._max_age_s and self._doubts[sensor] < LOST_AFTER:
+            now = Verdict(Quality.STALE, "too-old") if last is None else last.now(at_s, self._max_age_s)
+            if now == GOOD or (self._doubts[sensor] < LOST_AFTER and now.quality is not Quality.STALE):
                 return None
-        last = self._probes[sensors[0]].last if sensors else None
-        return last.reason if last is not None and last.reason is not None else "too-old"
+            reasons.append(now.reason)
+        return reasons[0] if reasons else "no-probe"
 
     # --- water ---
 
@@ -182,3 +188,17 @@ class Probes:
 
     def _of(self, sensor: str) -> list[ChannelSettings]:
         return [zone for zone in self._zones() if sensor in zone.sensors]
+
+
+def expected(settings: BoardSettings) -> dict[str, Expected]:
+    """Return what the board's file says of its soil probes."""
+    soil = settings.soil
+    return {
+        probe.sensor: Expected(
+            points=probe.points,
+            porosity_pct=soil.porosity_pct,
+            limits=Limits(soil.rise_pct_h, soil.fall_pct_h),
+        )
+        for probe in settings.probes
+        if Quantity.SOIL_MOISTURE in probe.quantities
+    }

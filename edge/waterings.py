@@ -9,7 +9,7 @@ from contract.clock import Clock
 from contract.messages import (
     ChannelSettings,
     NodeConfig,
-    Quality,
+    Params,
     Reason,
     ValvePosition,
     ValveReport,
@@ -20,6 +20,7 @@ from edge.control import report
 from edge.control.admission import ChannelStanding, refuse
 from edge.control.faults import Act, Event, Phase, retry_s
 from edge.control.order import Order
+from edge.control.quality import GOOD, Verdict
 from edge.control.watering import Watering, by_cause
 from edge.errors import GuardLost, GuardRefused
 from edge.guard_client import GuardClient, GuardNews
@@ -53,7 +54,6 @@ class Waterings:
         self._lease_cap_s = lease_cap_s
         self._renew_s = settings.guard.renew_s
         self._valves = {valve.channel: valve for valve in settings.valve}
-        self._probes = {probe.sensor: probe for probe in settings.probe}
         self._store = store
         self._outbox = outbox
         self._guard = guard
@@ -77,10 +77,6 @@ class Waterings:
         self._litres_at_open: dict[str, float] = {}
         self._turn = asyncio.Lock()
 
-    def take(self, settings: BoardSettings) -> None:
-        """Believe the probes by these settings from now on; valves and caps must be what they were."""
-        self._probes = {probe.sensor: probe for probe in settings.probe}
-
     @property
     def any(self) -> bool:
         """Whether a run is under way."""
@@ -89,6 +85,26 @@ class Waterings:
     def entry_ids(self) -> frozenset[str]:
         """Return the due waterings that are under way."""
         return frozenset(one.order.entry_id for one in self._open.values() if one.order.entry_id is not None)
+
+    def flowing(self) -> frozenset[str]:
+        """The channels whose valves are open, as far as the guard has said."""
+        return frozenset(
+            channel for channel, one in self._open.items() if one.opened_at is not None and one.closed_s is None
+        )
+
+    def awaited_probes(self) -> frozenset[str]:
+        """The soil probes that a run under way waits for."""
+        return frozenset(
+            sensor
+            for channel, one in self._open.items()
+            if one.order.dose.until_moisture_pct is not None
+            for sensor in self._zone_sensors(channel)
+        )
+
+    def meter_verdict(self, channel: str) -> Verdict:
+        """What the meter's count of the run under way is worth."""
+        meter, watering = self._instruments.meters.get(channel), self._open.get(channel)
+        return GOOD if meter is None or watering is None else meter.since(watering.opened_s)
 
     # --- begin and end ---
 
@@ -258,7 +274,7 @@ class Waterings:
         state, code = by_cause(news.cause)
         no_litres = watering.order.dose.litres is not None and self.valves.bad_meter(watering.order.channel)
         if news.cause == "deadline" and (watering.wanted_more() or no_litres):
-            code = "time-cap"
+            code = self._doubted_meter(watering) or "time-cap"
         self._close_for(watering, state, Reason(code=code) if code else None)
         # After a close that failed only our own clock knows how long it was open.
         late_s = _now_s() - watering.opened_s if news.event == "close-recovered" and watering.opened_at else 0.0
@@ -312,9 +328,7 @@ class Waterings:
             self.valves.hear(channel, fault, **about)
             await self._end(watering, RunState.FAILED, Reason(code=fault.value, params=about))
             return
-        moisture_pct = await self._moisture(watering) if watering.order.dose.until_moisture_pct else None
-        if watering.dose_reached(moisture_pct):
-            await self._end(watering, RunState.DONE, None)
+        await self._look_at_dose(watering)
 
     async def _open_again(self, watering: Watering) -> None:
         """Ask the guard again to open what it could not be asked before, unless the order is stopped or too old."""
@@ -350,6 +364,25 @@ class Waterings:
                 open_s = round(_now_s() - watering.opened_s, 3)
                 self._store.note_progress(watering.order.run_id, watering.litres, open_s)
 
+    async def _look_at_dose(self, watering: Watering) -> None:
+        sensors = self._zone_sensors(watering.order.channel)
+        moistures = self._instruments.probes.usable_pct(sensors, _now_s())
+        # It must be reached everywhere. Litres of a meter that tells nonsense are no dose: the run ends by its time.
+        doubted = self._doubted_meter(watering) not in (None, "meter-still")
+        if watering.dose_reached(min(moistures, default=None)) and not doubted:
+            await self._end(watering, RunState.DONE, None)
+        elif watering.order.dose.until_moisture_pct is not None:
+            why = self._instruments.probes.lost(sensors, _now_s())
+            if why is not None:  # nobody can say when it is enough: less water, and a person is told
+                params: Params = {"sensors": ", ".join(sensors)[:200], "reason": why}
+                await self._end(watering, RunState.INTERRUPTED, Reason(code="probe-lost", params=params))
+
+    def _doubted_meter(self, watering: Watering) -> str | None:
+        """Why the meter's count cannot end a litre dose; None when it can, or ends none."""
+        if watering.order.dose.litres is None:
+            return None
+        return self.meter_verdict(watering.order.channel).reason
+
     async def _end(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
         async with self._turn:
             try:
@@ -359,15 +392,6 @@ class Waterings:
                     await self._guard.close(watering.order.channel)
                 except GuardLost as exc:
                     log.error("close not confirmed run_id=%s: %s", watering.order.run_id, exc)
-
-    async def _moisture(self, watering: Watering) -> float | None:
-        """Return the lowest good moisture of the zone's probes: it must be reached everywhere."""
-        seen = []
-        for sensor in self._zone_sensors(watering.order.channel):
-            value, quality, _ = await self._instruments.read_probe(self._probes[sensor])
-            if value is not None and quality is Quality.GOOD:
-                seen.append(value)
-        return min(seen, default=None)
 
     def _settle(self, watering: Watering) -> None:
         order = watering.order
@@ -443,7 +467,7 @@ class Waterings:
             zone_max_run_s=settings.max_run_s if settings else None,
             run_id=watering.order.run_id if watering else self._guard.holder(channel),
             has_meter=valve.meter is not None,
-            fresh_probe=any(sensor in self._instruments.moisture_pct for sensor in self._zone_sensors(channel)),
+            fresh_probe=bool(self._instruments.probes.usable_pct(self._zone_sensors(channel), _now_s())),
             close_failed=bool(self._guard.failed) or any(self.valves[one].leaks for one in self._valves),
             quarantine=self.valves.quarantine(channel),
             supply_lock=self._locks.supply_lock(channel),
@@ -460,7 +484,7 @@ class Waterings:
 
     def _zone_sensors(self, channel: str) -> tuple[str, ...]:
         settings = self._channel_settings(channel)
-        return tuple(sensor for sensor in settings.sensors if sensor in self._probes) if settings else ()
+        return tuple(one for one in settings.sensors if one in self._instruments.probes) if settings else ()
 
 
 def _now_s() -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contract.messages import Quality
-from edge.control.quality import Verdict
+from edge.control.quality import GOOD, Verdict
 
 WINDOW_S = 10.0  # over which a flow is held against the most that can flow
 SLACK_S, SLACK_PULSES = 2.0, 2  # what a late look and the pulses at a window's edges may feign
@@ -58,7 +58,7 @@ class MeterTruth:
         for quality, reason in REASONS:
             if self._seen.get(reason, -1.0) >= at_s:
                 return Verdict(quality, reason)
-        return Verdict(Quality.GOOD)
+        return GOOD
 
     def _hold_against_most(self, pulses: int, at_s: float) -> None:
         begun_s, begun = self._window

@@ -10,7 +10,7 @@ from contract.messages import Quality
 from edge.control.calibration import Points, calibrated
 from edge.control.drift import Drift
 from edge.control.pace import Limits, Pace
-from edge.control.quality import Evidence, judge
+from edge.control.quality import GOOD, Evidence, Verdict, judge
 from edge.control.wetting import Unmoved, moved_by_itself
 
 
@@ -19,7 +19,6 @@ class Expected:
     """What a probe's readings are held against. Without `points` its raw value is the volumetric %."""
 
     points: Points | None = None
-    is_share: bool = False  # of a converter's reference: a broken or shorted wire shows at the ends
     porosity_pct: float = 60.0  # more water than pores cannot be
     limits: Limits = field(default_factory=Limits)
 
@@ -43,9 +42,12 @@ class Judged:
     value_pct: float | None = None
     raw: float | None = None
 
-    def usable(self, now_s: float, max_age_s: float) -> bool:
-        """Whether water may be decided by it: good, and not too old."""
-        return self.quality is Quality.GOOD and now_s - self.at_s <= max_age_s
+    def now(self, now_s: float, max_age_s: float) -> Verdict:
+        """Return what it is worth by now: what was good or doubtful is stale when it is older than that."""
+        if self.quality in (Quality.BAD, Quality.STALE):
+            return Verdict(self.quality, self.reason)
+        aged = judge(Evidence(age_s=now_s - self.at_s, max_age_s=max_age_s))
+        return Verdict(self.quality, self.reason) if aged == GOOD else aged
 
 
 @dataclass(slots=True)
@@ -74,13 +76,13 @@ class Probe:
         at_s: float,
         *,
         wet: bool,
+        is_share: bool = False,
         doubt: str | None = None,
-        age_s: float = 0.0,
-        max_age_s: float = math.inf,
     ) -> Judged:
         """Take the samples of one reading, at least one; the median counts, so that one wild sample in three does not.
 
-        `wet`: the zone is watered, or was so lately. `age_s` is how old the samples may be.
+        `wet`: the zone is watered, or was so lately. `is_share`: of a converter's reference, at whose ends a broken or
+        a shorted wire shows.
         """
         numbers = [raw for raw in raws if math.isfinite(raw)]
         if not numbers:
@@ -89,23 +91,21 @@ class Probe:
         value_pct, beyond = self._convert(raw)
         known = Evidence(
             doubt=doubt,
-            share=raw if self.expected.is_share else None,
+            share=raw if is_share else None,
             value_pct=value_pct,
             porosity_pct=self.expected.porosity_pct,
             beyond=beyond,
             spread_pct=median(abs(self._convert(one)[0] - value_pct) for one in numbers),
             drift_pct=self.memory.drift.pct,
-            age_s=age_s,
-            max_age_s=max_age_s,
         )
-        if judge(known).quality not in (Quality.BAD, Quality.STALE):  # what is no moisture has no pace either
+        if judge(known) == GOOD:  # what is in doubt already is nothing to hold the next one against
             known = replace(known, pace=self._pace.heard(value_pct, at_s, wet=wet))
             if known.pace is None and moved_by_itself(self.memory.unmoved, value_pct):
                 self.memory = replace(self.memory, unmoved=Unmoved())
         unmoved = self.memory.unmoved
         verdict = judge(replace(known, unmoved=unmoved.behind, unmoved_alone=unmoved.alone))
         return self._keep(
-            Judged(at_s=at_s - age_s, quality=verdict.quality, reason=verdict.reason, value_pct=value_pct, raw=raw)
+            Judged(at_s=at_s, quality=verdict.quality, reason=verdict.reason, value_pct=value_pct, raw=raw)
         )
 
     def compared(self, day: date, others_pct: Sequence[float]) -> None:

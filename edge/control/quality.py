@@ -42,6 +42,7 @@ class Verdict:
     reason: str | None = None
 
 
+GOOD: Final = Verdict(Quality.GOOD)
 _BAD, _STALE, _SUSPECT = Quality.BAD, Quality.STALE, Quality.SUSPECT
 
 Row = tuple[Quality, Callable[[Evidence], str | None]]
@@ -77,4 +78,4 @@ def judge(known: Evidence) -> Verdict:
     for quality, holds in TABLE:
         if (reason := holds(known)) is not None:
             return Verdict(quality, reason)
-    return Verdict(Quality.GOOD)
+    return GOOD

@@ -8,6 +8,10 @@ LIVE = frozenset(
         "report_every_s",
         "log",
         "probe.*.points",
+        "soil.samples",
+        "soil.porosity_pct",
+        "soil.rise_pct_h",
+        "soil.fall_pct_h",
         "valve.*.meter.pulses_per_litre",
     }
 )
