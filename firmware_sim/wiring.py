@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 
@@ -14,6 +15,7 @@ ADC_STEPS = 1023
 ADC_REFERENCE_V = 3.3
 LEAK_SHARE, BURST_SHARE = 0.05, 4.0  # of a zone's nominal flow
 JUMP_PULSES = 100  # at each look, twenty times a second
+DRIFT_V_DAY = 0.05
 
 
 class Fault(StrEnum):
@@ -22,6 +24,8 @@ class Fault(StrEnum):
     SOURCE_DRY = "source-dry"
     PROBE_OPEN = "probe-open"  # a broken wire: the input floats up to the reference
     PROBE_SHORT = "probe-short"
+    PROBE_STUCK = "probe-stuck"  # says for ever what it said then
+    PROBE_DRIFT = "probe-drift"  # DRIFT_V_DAY further off on each day of the field
     VALVE_STUCK_OPEN = "valve-stuck-open"
     VALVE_STUCK_SHUT = "valve-stuck-shut"
     VALVE_LEAKS = "valve-leaks"  # dirt in its seat: a trickle while it is shut
@@ -47,6 +51,7 @@ class Wiring:
         self._dice = Random(settings.seed)
         self._faults: set[tuple[Fault, str]] = set()
         self._latched: set[tuple[str, int]] = set()  # latching valves that are open, by their opening pin
+        self._since: dict[tuple[Fault, str], tuple[datetime, float]] = {}  # when a probe broke, and what it said then
         self._counted: dict[tuple[str, int], int] = {}
         self.pulses()  # what was counted before this process is not counted again
 
@@ -145,13 +150,18 @@ class Wiring:
         if key not in known:
             raise Refused(f"fault {fault} knows {', '.join(sorted(known))}, not {key!r}")
         (self._faults.add if on else self._faults.discard)((fault, key))
+        self._since.pop((fault, key), None)
+        if on and fault in {Fault.PROBE_STUCK, Fault.PROBE_DRIFT}:
+            node, _, channel = key.partition("/")
+            probe = next(one for one in self.boards[node].probes if one.adc == int(channel))
+            self._since[fault, key] = (self._world.at, self._probe_v(probe))
 
     def _keys(self, fault: Fault) -> list[str]:
         if fault in {Fault.SOURCE_DRY, Fault.PIPE_BURST}:
             return list(self._sources if fault is Fault.SOURCE_DRY else self._zones)
         keys = []
         for node, board in self.boards.items():
-            if fault in {Fault.PROBE_OPEN, Fault.PROBE_SHORT}:
+            if fault in {Fault.PROBE_OPEN, Fault.PROBE_SHORT, Fault.PROBE_STUCK, Fault.PROBE_DRIFT}:
                 keys += [f"{node}/{probe.adc}" for probe in board.probes]
             elif fault in {Fault.METER_DEAD, Fault.METER_JUMPS}:
                 keys += [f"{node}/{meter.gpio}" for meter in board.meters]
@@ -174,12 +184,20 @@ class Wiring:
             if probe.adc == channel:
                 if (Fault.PROBE_OPEN, key) in self._faults:
                     return ADC_REFERENCE_V
-                return 0.0 if (Fault.PROBE_SHORT, key) in self._faults else self._probe_v(probe)
+                if (Fault.PROBE_SHORT, key) in self._faults:
+                    return 0.0
+                if (stuck := self._since.get((Fault.PROBE_STUCK, key))) is not None:
+                    return stuck[1]
+                return self._probe_v(probe) + self._drift_v(key)
         if board.battery is not None and board.battery.adc == channel:
             return self._world.battery_v(board.node, self.open_valves()[board.node]) / board.battery.divider
         if board.thermometer is not None and board.thermometer.adc == channel:
             return 0.5 + 0.01 * self._world.air_temperature_c()
         return 0.0
+
+    def _drift_v(self, key: str) -> float:
+        since = self._since.get((Fault.PROBE_DRIFT, key))
+        return 0.0 if since is None else DRIFT_V_DAY * ((self._world.at - since[0]) / timedelta(days=1))
 
     def _probe_v(self, probe: ProbePart) -> float:
         moisture_pct = self._world.moisture_pct(probe.zone, probe.depth_m)

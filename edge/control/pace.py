@@ -44,6 +44,8 @@ class Pace:
                 return reason
             self._believed.clear()
         self._doubted.clear()
+        if wet:  # what it has risen by is explained, also when the water has long run off
+            self._believed = deque(before for before in self._believed if before[1] >= value_pct)
         self._believe(value_pct, at_s)
         return None
 

@@ -1,5 +1,6 @@
 """Hardware that is not there, for tests and for a look at the software on a bench without a board."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -58,13 +59,16 @@ class FakeLevel:
 
 
 class FakeAnalog:
-    """An input that shows `share` (0.0-1.0), or faults while it is None."""
+    """An input that shows `share` (0.0-1.0), or faults while it is None; it hangs while `answering` is not set."""
 
     def __init__(self, share: float | None = 0.5) -> None:
         self.share = share
+        self.answering = threading.Event()
+        self.answering.set()
 
     def read(self) -> float:
         """Return `share`."""
+        self.answering.wait()
         if self.share is None:
             raise LineFault("fake analog input: no answer")
         return self.share

@@ -32,9 +32,7 @@ class MemorySeries:
         """See the port."""
         known = [sensor for sensor in sensors if sensor in self._readings]
         everything = [reading for sensor in known for reading in self._readings[sensor]]
-        good = sorted(
-            (r.at, r.value) for r in everything if _counts(r) and r.value is not None and start <= r.at < end
-        )
+        good = sorted((r.at, r.value) for r in everything if _counts(r) and r.value is not None and start <= r.at < end)
         last_at = max((reading.at for reading in everything), default=None)
         if len(known) <= 1 and len(good) <= points:
             own = tuple(Point(at.timestamp(), value, value, value) for at, value in good)

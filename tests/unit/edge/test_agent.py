@@ -258,7 +258,7 @@ async def test_rain_that_fell_before_a_restart_is_told_after_it(bench: Bench) ->
     bench.settings = bench.settings.model_copy(update=quiet)
 
     def rain() -> list[float]:
-        return [one.value for one in gateway.readings if one.quantity is Quantity.RAIN]
+        return [one.value or 0.0 for one in gateway.readings if one.quantity is Quantity.RAIN]
 
     async with bench.listening() as gateway:
         async with bench.agent():

@@ -41,6 +41,12 @@ def test_while_it_is_watered_it_may_rise_at_any_pace_but_not_fall() -> None:
     assert say(Pace(Limits()), 45, 20, wet=True) == [None, "jump"]
 
 
+def test_what_rose_while_it_was_watered_is_no_rise_afterwards() -> None:
+    pace = Pace(Limits())
+    assert say(pace, 20, 45, wet=True) == [None, None]
+    assert say(pace, 45, 44.9, begin_s=120.0) == [None, None]
+
+
 def test_after_a_long_silence_a_change_is_no_jump() -> None:
     pace = Pace(Limits())
     assert pace.heard(40, 0.0, wet=False) is None
