@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 Samples = tuple[Sample, ...]
 
-GLANCE_S, GLANCE_AGE_S = 0.05, 1.0
-
 
 class Bus:
     """One wire and its probes. At most one read of each waits, so what waits is bounded by the wiring."""
@@ -45,17 +43,6 @@ class Bus:
                 raise ProbeFault("hung", f"{self.name}: no answer in {settings.patience_s:g} s")
             if not read.late:
                 return read.answer.result()
-
-    async def glance(self, settings: ProbeSettings) -> Samples | None:
-        """Return what the probe has just measured, or None while it measures; raise LineFault. Waits GLANCE_S at most.
-
-        For whoever looks several times a second: a probe is measured again when its last answer is GLANCE_AGE_S old.
-        """
-        read = self._reads.get(settings.sensor)
-        if read is None or (read.answer.done() and (read.late or read.age_s() > GLANCE_AGE_S)):
-            read = self._begin(settings)
-        done, _ = await asyncio.wait([read.answer], timeout=GLANCE_S)
-        return read.answer.result() if done and not read.late else None
 
     async def read_all(self) -> dict[str, Samples | LineFault]:
         """Return what each probe measures now, or its fault; after one that hangs nobody else is waited for."""
@@ -133,20 +120,15 @@ def buses(probes: Iterable[ProbeSettings], hardware: Hardware) -> dict[str, Bus]
 
 
 class _Read:
-    """A read under way or done, and when it was done."""
+    """A read under way or done."""
 
     def __init__(self, answer: "asyncio.Future[Samples]") -> None:
         self.answer = answer
         self.late = False
         """It hung for longer than its patience: nobody knows when it measured."""
-        self._done_s: float | None = None
-        answer.add_done_callback(self._note)
+        answer.add_done_callback(_looked_at)
 
-    def age_s(self) -> float:
-        """For how long it has been done; 0 while it is under way."""
-        return 0.0 if self._done_s is None else asyncio.get_running_loop().time() - self._done_s
 
-    def _note(self, answer: "asyncio.Future[Samples]") -> None:
-        self._done_s = answer.get_loop().time()
-        if not answer.cancelled():
-            answer.exception()  # what comes after everybody has stopped waiting is nobody's error
+def _looked_at(answer: "asyncio.Future[Samples]") -> None:
+    if not answer.cancelled():
+        answer.exception()  # what comes after everybody has stopped waiting is nobody's error

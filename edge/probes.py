@@ -107,7 +107,11 @@ class Probes:
         """Say which valves are open now; what a watering has proven is taken once it has been waited for."""
         flowing = frozenset(open_channels)
         for channel in flowing:
-            self._wettings.setdefault(channel, Wetting(*self._spans_s)).opened(at_s)
+            wetting = self._wettings.setdefault(channel, Wetting(*self._spans_s))
+            begins = not wetting.wet
+            wetting.opened(at_s)
+            if begins:  # from where they stood before the water came
+                self._say_last(channel, wetting, at_s)
         porosity = {sensor: probe.expected.porosity_pct for sensor, probe in self._probes.items()}
         for channel, wetting in self._wettings.items():
             if channel not in flowing:
@@ -117,6 +121,11 @@ class Probes:
                 if evidence != Unmoved():
                     log.warning("probe saw no water sensor=%s channel=%s evidence=%s", sensor, channel, evidence)
                 self._probes[sensor].unmoved(evidence)
+
+    def _say_last(self, channel: str, wetting: Wetting, at_s: float) -> None:
+        for sensor in {sensor for zone in self._zones() if zone.channel == channel for sensor in zone.sensors}:
+            for value_pct in self.usable_pct([sensor], at_s):
+                wetting.heard(sensor, value_pct)
 
     # --- evidence and faults ---
 

@@ -88,9 +88,7 @@ class Waterings:
 
     def flowing(self) -> frozenset[str]:
         """The channels whose valves are open, as far as the guard has said."""
-        return frozenset(
-            channel for channel, one in self._open.items() if one.opened_at is not None and one.closed_s is None
-        )
+        return frozenset(channel for channel, one in self._open.items() if one.opened_at and one.closed_s is None)
 
     def awaited_probes(self) -> frozenset[str]:
         """The soil probes that a run under way waits for."""
@@ -274,7 +272,7 @@ class Waterings:
         state, code = by_cause(news.cause)
         no_litres = watering.order.dose.litres is not None and self.valves.bad_meter(watering.order.channel)
         if news.cause == "deadline" and (watering.wanted_more() or no_litres):
-            code = self._doubted_meter(watering) or "time-cap"
+            code = watering.cap_code(self.meter_verdict(watering.order.channel).reason)
         self._close_for(watering, state, Reason(code=code) if code else None)
         # After a close that failed only our own clock knows how long it was open.
         late_s = _now_s() - watering.opened_s if news.event == "close-recovered" and watering.opened_at else 0.0
@@ -365,23 +363,12 @@ class Waterings:
                 self._store.note_progress(watering.order.run_id, watering.litres, open_s)
 
     async def _look_at_dose(self, watering: Watering) -> None:
-        sensors = self._zone_sensors(watering.order.channel)
-        moistures = self._instruments.probes.usable_pct(sensors, _now_s())
-        # It must be reached everywhere. Litres of a meter that tells nonsense are no dose: the run ends by its time.
-        doubted = self._doubted_meter(watering) not in (None, "meter-still")
-        if watering.dose_reached(min(moistures, default=None)) and not doubted:
-            await self._end(watering, RunState.DONE, None)
-        elif watering.order.dose.until_moisture_pct is not None:
-            why = self._instruments.probes.lost(sensors, _now_s())
-            if why is not None:  # nobody can say when it is enough: less water, and a person is told
-                params: Params = {"sensors": ", ".join(sensors)[:200], "reason": why}
-                await self._end(watering, RunState.INTERRUPTED, Reason(code="probe-lost", params=params))
-
-    def _doubted_meter(self, watering: Watering) -> str | None:
-        """Why the meter's count cannot end a litre dose; None when it can, or ends none."""
-        if watering.order.dose.litres is None:
-            return None
-        return self.meter_verdict(watering.order.channel).reason
+        sensors, probes = self._zone_sensors(watering.order.channel), self._instruments.probes
+        lost = probes.lost(sensors, _now_s())
+        meter = self.meter_verdict(watering.order.channel).reason
+        end = watering.dose_ends(probes.usable_pct(sensors, _now_s()), probes_lost=lost, meter_doubt=meter)
+        if end is not None:
+            await self._end(watering, *end)
 
     async def _end(self, watering: Watering, state: RunState, reason: Reason | None) -> None:
         async with self._turn:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edge.control.calibration import OPEN_SHARE, SHORT_SHARE
+from edge.control.quality import OPEN_SHARE, SHORT_SHARE
 from edge.errors import Unfit
 
 MOST_SPREAD = 0.01  # of the scale: 33 mV of 3.3 V; a probe that is still sinking in, or a loose wire, shows more

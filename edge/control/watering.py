@@ -3,6 +3,7 @@
 opening --guard opened--> open --meter turns--> watering --dose, stop, deadline--> closing --closed, still--> an end
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from irrigation.run import RunState, advance
 
 STILL_AFTER_S = 10.0  # a meter that turned and stands now: back to open
 SETTLE_S = 0.4  # after closing the meter runs out; still for so long = flow is zero
+NO_DOSE = frozenset({"meter-above-physical", "meter-jump", "meter-backwards"})  # litres that end no dose
 SETTLE_MOST_S = 5.0  # longer than this it is no meter running out; a leak is `edge.control.flow`'s to find
 
 _BY_CAUSE = {
@@ -89,6 +91,27 @@ class Watering:
         return (
             dose.until_moisture_pct is not None and moisture_pct is not None and moisture_pct >= dose.until_moisture_pct
         )
+
+    def dose_ends(
+        self, moistures_pct: Sequence[float], *, probes_lost: str | None, meter_doubt: str | None
+    ) -> tuple[RunState, Reason | None] | None:
+        """Return how what was measured ends the run now; None while it goes on.
+
+        `moistures_pct` are those of the zone's good and fresh probes: the dose must be reached everywhere.
+        `probes_lost` is why none of them can be waited for any longer: then nobody can say when it is enough, and less
+        water is right.
+        """
+        dose = self.order.dose
+        by_meter = dose.litres is not None and self.litres is not None
+        if self.dose_reached(min(moistures_pct, default=None)):
+            return None if by_meter and meter_doubt in NO_DOSE else (RunState.DONE, None)
+        if dose.until_moisture_pct is not None and probes_lost is not None:
+            return RunState.INTERRUPTED, Reason(code="probe-lost", params={"reason": probes_lost})
+        return None
+
+    def cap_code(self, meter_doubt: str | None) -> str:
+        """Return the code of a run that its lease ends before its dose: why the meter did not, or that time was up."""
+        return meter_doubt if meter_doubt is not None and self.order.dose.litres is not None else "time-cap"
 
     def wanted_more(self) -> bool:
         """Whether the lease ends it before what was asked for could be measured: litres by a meter, or moisture."""

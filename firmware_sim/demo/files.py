@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.settings import load_toml
+from edge.config import SoilPart
 from firmware_sim.demo.places import Places
 from firmware_sim.layout import (
     BATTERY_ADC,
@@ -73,10 +74,11 @@ def write_all(
     write_toml(places.config("field"), settings.model_dump(mode="json", exclude_none=True))
     report_every_s = load_toml(farm_file(), FarmFile).report_every_s
     for node_id, wired in wire(farm).items():
-        write_toml(
-            places.config(node_id),
-            _board(places, farm, node_id, wired) | {"report_every_s": report_every_s, "mqtt": mqtt},
-        )
+        board = _board(places, farm, node_id, wired) | {"report_every_s": report_every_s, "mqtt": mqtt}
+        if speed > 1:  # then soil changes as many times faster than any soil does
+            usual = SoilPart()
+            board["soil"] = {"rise_pct_h": usual.rise_pct_h * speed, "fall_pct_h": usual.fall_pct_h * speed}
+        write_toml(places.config(node_id), board)
     write_toml(places.config("gateway"), {"farm_id": farm.id, "data_dir": str(places.data / "gateway"), "mqtt": mqtt})
     host, port = http
     write_toml(

@@ -9,7 +9,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -235,6 +235,31 @@ def test_the_converter_sees_probe_battery_and_thermometer(field: FieldClient, fa
         field.fault("probe-open", "board-1/0", on=False)
         field.fault("probe-short", "board-1/0")
         assert probe.raw_value == 0
+
+
+def pass_days(field: FieldClient, days: float) -> None:
+    begun = datetime.fromisoformat(field.snapshot()["at"])
+    while datetime.fromisoformat(field.snapshot()["at"]) < begun + timedelta(days=days):
+        pass
+
+
+def test_a_stuck_probe_says_what_it_said_and_a_drifting_one_leaves_it(
+    start_field: StartField, socket_path: Path
+) -> None:
+    field = start_field(100_000)  # a field-day in less than a second
+    factory = SimFactory(str(socket_path), "board-1")
+    with MCP3008(channel=0, pin_factory=factory) as probe:
+        field.fault("probe-stuck", "board-1/0")
+        stuck = probe.raw_value
+        pass_days(field, 1)
+        assert probe.raw_value == stuck
+        field.fault("probe-stuck", "board-1/0", on=False)
+        assert probe.raw_value > stuck  # the ground has dried meanwhile
+        field.fault("probe-drift", "board-1/0")
+        pass_days(field, 4)
+        true_v = 2.8 - 1.6 / 60 * field.moisture_pct("a")
+        assert probe.voltage - true_v > 0.15  # 0.05 V a day, towards dry
+    factory.close()
 
 
 def test_faults_do_what_they_say(field: FieldClient, factory: SimFactory) -> None:

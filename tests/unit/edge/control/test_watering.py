@@ -143,3 +143,38 @@ def test_litres_of_a_meter_that_is_wrong_are_not_known() -> None:
     assert (watering.state, watering.litres, watering.flow_l_min) == (RunState.OPEN, None, None)
     assert not watering.dose_reached(None)
     assert not watering.metered(5001.0, 102.0)
+
+
+UNTIL = Dose(until_moisture_pct=36, max_minutes=20)
+
+
+def test_moisture_must_be_reached_at_every_good_probe() -> None:
+    watering = opened(UNTIL)
+    assert watering.dose_ends([36.0, 35.9], probes_lost=None, meter_doubt=None) is None
+    assert watering.dose_ends([], probes_lost=None, meter_doubt=None) is None
+    assert watering.dose_ends([36.0, 40.0], probes_lost=None, meter_doubt="meter-jump") == (RunState.DONE, None)
+
+
+def test_without_a_probe_to_wait_for_the_run_is_ended_and_a_dose_of_minutes_does_not_care() -> None:
+    end = opened(UNTIL).dose_ends([], probes_lost="hung", meter_doubt=None)
+    assert end == (RunState.INTERRUPTED, Reason(code="probe-lost", params={"reason": "hung"}))
+    assert opened().dose_ends([], probes_lost="no-probe", meter_doubt=None) is None
+    assert opened(Dose(litres=5)).dose_ends([], probes_lost="no-probe", meter_doubt=None) is None
+
+
+@pytest.mark.parametrize(
+    ("doubt", "ends"),
+    [
+        (None, True),
+        ("meter-still", True),
+        ("meter-jump", False),
+        ("meter-backwards", False),
+        ("meter-above-physical", False),
+    ],
+)
+def test_litres_that_cannot_be_end_no_dose(doubt: str | None, ends: bool) -> None:
+    watering = opened(Dose(litres=5))
+    watering.metered(5.0, 130.0)
+    assert watering.dose_ends([], probes_lost=None, meter_doubt=doubt) == ((RunState.DONE, None) if ends else None)
+    assert watering.cap_code(doubt) == (doubt or "time-cap")
+    assert opened(UNTIL).cap_code(doubt) == "time-cap"
