@@ -115,6 +115,10 @@ class Quality(StrEnum):
     STALE = "stale"  # it was true once: too old to be now
 
 
+_GOOD = Quality.GOOD
+_MAY_LACK_VALUE = (Quality.BAD, Quality.STALE)
+
+
 class Lane(StrEnum):
     """A stream of records with its own sequence. Events overtake readings, so that news is not behind a backlog."""
 
@@ -148,9 +152,9 @@ class Reading(Wire):
     def _makes_sense(self) -> "Reading":  # in one, because there are many readings
         if self.unit != UNIT[self.quantity]:
             raise ValueError(f"unit of {self.quantity} must be {UNIT[self.quantity]!r}, not {self.unit!r}")
-        if self.quality is not Quality.GOOD and self.reason is None:
+        if self.quality is not _GOOD and self.reason is None:
             raise ValueError(f"a {self.quality} reading must say why: reason is missing")
-        if self.value is None and self.quality not in (Quality.BAD, Quality.STALE):
+        if self.value is None and self.quality not in _MAY_LACK_VALUE:
             raise ValueError(f"a {self.quality} reading must have a value")
         if (self.raw is None) is not (self.raw_unit is None):
             raise ValueError("raw and raw_unit go together")

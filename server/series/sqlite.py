@@ -176,10 +176,11 @@ class SqliteSeries:
 
     def _roll_up(self, rows: Iterator[Row]) -> None:
         minutes: dict[tuple[int, int], _Rollup] = {}
-        for sensor_id, at, value, *_ in rows:
+        for row in rows:
+            value = row[2]
             if value is None:  # the wire lets no such reading through
                 continue
-            key = (sensor_id, at // 60_000_000 * 60)
+            key = (row[0], row[1] // 60_000_000 * 60)
             known = minutes.get(key)
             if known is None:
                 minutes[key] = [1, value, value, value]
