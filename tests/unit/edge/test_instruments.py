@@ -1,7 +1,7 @@
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ Make = Callable[..., Instruments]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """Make instruments, with the evidence of their probes in a real store; they are closed after the test."""
     db = open_database(tmp_path / "board.sqlite3")
     made: list[Instruments] = []

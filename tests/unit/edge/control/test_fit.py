@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.control.calibration import moisture
+from edge.control.calibration import calibrated
 from edge.control.fit import LEAST_STEP, Shot, curve, shoot
 from edge.errors import Unfit
 
@@ -61,7 +61,7 @@ def test_what_was_taken_is_what_the_probe_shows_afterwards(steps: list[int], ten
     shots = [shot(round(step * LEAST_STEP * 1.25, 4), pct) for step, pct in zip(sorted(steps), pcts, strict=True)]
     points = curve(reversed(shots), is_share=True)
     for one in shots:
-        assert moisture(one.raw, points)[0] == pytest.approx(one.pct)
+        assert calibrated(one.raw, points).value_pct == pytest.approx(one.pct)
 
 
 def test_what_a_digital_probe_counts_has_no_rails_and_its_own_scale() -> None:
