@@ -9,7 +9,6 @@ from contract.clock import Clock
 from contract.messages import (
     ChannelSettings,
     NodeConfig,
-    Params,
     Reason,
     ValvePosition,
     ValveReport,

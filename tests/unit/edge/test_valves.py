@@ -14,6 +14,7 @@ from edge.config import BoardSettings
 from edge.control.faults import Event, Fault, Phase
 from edge.hardware.fakes import FakeHardware
 from edge.instruments import Instruments
+from edge.probes import Probes
 from edge.store import Store
 from edge.valves import Valves
 from tests.unit.edge.board import farm_settings
@@ -53,12 +54,14 @@ class Board:
         settings = BoardSettings.model_validate_json(json.dumps(SETTINGS))
         store = Store(self.db)
         self.outbox = Outbox(self.db, boot_id=f"boot-{self._lives}")
+        clock = Clock(None)
+        probes = Probes({}, settings, store=store, outbox=self.outbox, clock=clock, zones=lambda: ())
         self.valves = Valves(
             settings,
             store=store,
             outbox=self.outbox,
-            instruments=Instruments(settings, self.hardware, {}),
-            clock=Clock(None),
+            instruments=Instruments(settings, self.hardware, {}, probes=probes),
+            clock=clock,
             zone_of=zone_of,
             changed=lambda: None,
         )
