@@ -87,7 +87,7 @@ def farm(tmp_path: Path, shared_mosquitto: Mosquitto, processes: Processes) -> I
         )
         tuoi = (sys.executable, "-m", "tuoi")
         field = processes.start(*tuoi, "field", "--config", tmp_path / "field.toml", cwd=ROOT, name="field")
-        field.wait_for("event=ready")
+        field.wait_for("field ready")
         env = {"TUOI_FIELD_SOCKET": str(socket), "TUOI_FIELD_NODE": "board-1"}
         for part in ("guard", "agent"):
             processes.start(*tuoi, "edge", part, "--config", tmp_path / "board.toml", cwd=ROOT, name=part, env=env)
