@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
+from contract.clock import Clock
 from contract.messages import ChannelSettings, FaultEvent, Params, Quality, Quantity
 from contract.outbox import Outbox
-from edge.clock import Clock
 from edge.config import BoardSettings
 from edge.control.pace import Limits
 from edge.control.probe import Expected, Judged, Memory, Probe

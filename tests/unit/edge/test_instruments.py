@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from contract.clock import Clock
 from contract.messages import Quality, Quantity, Reading
 from contract.outbox import Outbox
 from contract.store import open_database
-from edge.clock import Clock
 from edge.config import BoardSettings, load_board
 from edge.control.quality import GOOD, Verdict
 from edge.hardware.drivers.driver import ProbeSettings
