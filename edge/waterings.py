@@ -453,7 +453,7 @@ class Waterings:
             zone_max_run_s=settings.max_run_s if settings else None,
             run_id=watering.order.run_id if watering else self._guard.holder(channel),
             has_meter=valve.meter is not None,
-            fresh_probe=bool(self._instruments.probes.usable_pct(self._zone_sensors(channel), _now_s())),
+            moisture_pct=min(self._instruments.probes.usable_pct(self._zone_sensors(channel), _now_s()), default=None),
             close_failed=bool(self._guard.failed) or any(self.valves[one].leaks for one in self._valves),
             quarantine=self.valves.quarantine(channel),
             supply_lock=self._locks.supply_lock(channel),

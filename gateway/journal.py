@@ -144,6 +144,10 @@ class Journal:
         """Return all runs without an end, in the order of their ids."""
         return tuple(self._docs(Run, "SELECT doc FROM runs WHERE under_way"))
 
+    def ended_since(self, since: datetime) -> tuple[Run, ...]:
+        """Return the runs asked for since then that have an end."""
+        return tuple(self._docs(Run, "SELECT doc FROM runs WHERE NOT under_way AND asked_at >= ?", _at(since)))
+
     def save_run(self, run: Run) -> None:
         """Write a run as it now is."""
         self.db.execute(

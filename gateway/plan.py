@@ -12,12 +12,14 @@ from contract.outbox import Outbox
 from gateway.boards import Boards
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
+from gateway.learned import Learned
 from gateway.planning import decisions, parts
-from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed
+from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed, with_past
 from gateway.planning.dispatch import Held
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.model import Entry, Farm, Skip, Timetable
+from irrigation.planner import carried_after
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ LOOK_BACK = timedelta(days=7)
 """The planner asks of nothing that was due longer ago whether it is settled."""
 LATE = timedelta(seconds=900)
 """By so much a board may begin late what it could not begin in time (docs/safety.md)."""
+LATELY = timedelta(days=1)
+"""Ends of runs are told to the planner for so long."""
 DAILY = time(0, 5)
 """Farm-local time at which the horizon moves on by a day."""
 
@@ -60,6 +64,7 @@ class Plan:
         self.configs = self._journal.per_board("configs", NodeConfig)
         self.parts = self._journal.per_board("parts", Timetable)
         self.confirmed = self._journal.per_board("confirmed", Timetable)
+        self.learned = Learned(self._journal)
 
     @property
     def farm(self) -> Farm | None:
@@ -194,7 +199,11 @@ class Plan:
     def _compiled(self, farm: Farm, now: datetime) -> tuple[Timetable, tuple[Entry, ...]]:
         fixed = self.fixed(now, now + AWAY_AHEAD)
         settled = self._journal.settled(now - LOOK_BACK)
-        state, stays = plan_state(self._journal.under_way(), fixed, farm, settled, now)
+        under_way, ended = self._journal.under_way(), self._journal.ended_since(now - LATELY)
+        state, stays = plan_state(under_way, fixed, farm, settled, now)
+        ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
+        begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
+        state = with_past(state, ended, (*begun, *stays), carried_after(self.learned.known(farm), stays))
         timetable = self._compile(farm, state, now, days=self._days, version=1)
         return handed_over_at_rest(timetable, LATE), stays
 
@@ -245,3 +254,4 @@ class Plan:
         for decision in decisions.of_skips(timetable.skipped, settled, now):
             self._journal.settle(decision)
             self._outbox.append(DecisionEvent(seq=1, at=now, decision=decision))
+        self.learned.carry(skip for skip in timetable.skipped if skip.due <= now and skip.id not in settled)

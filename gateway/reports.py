@@ -54,6 +54,7 @@ class Reports:
             if batch.lane is Lane.READINGS:
                 if records:
                     self._outbox.append(*records, origin=node_id)
+                    self._plan.learned.measured(node_id, records)
                 return Taken(ack, len(records))
             replies: list[Reply] = []
             replan = False
@@ -93,6 +94,8 @@ class Reports:
             run = follow(before, event, now)
         if run != before:
             self._journal.save_run(run)
+            if run.ended_at is not None and (before is None or before.ended_at is None):
+                self._plan.learned.ended(run, self._plan.farm)
         return run
 
     def _decide(self, event: RunEvent, now: datetime) -> None:
@@ -102,7 +105,10 @@ class Reports:
         known = self._journal.decision(event.entry_id or event.run_id)
         if known is not None and known.result is not Result.SKIPPED:
             return
-        decision = decisions.of_run(event, self._journal.entry(event.entry_id) if event.entry_id else None)
+        entry = self._journal.entry(event.entry_id) if event.entry_id else None
+        decision = decisions.of_run(event, entry)
         if decision is not None:
             self._journal.settle(decision)
+            if entry is not None and decision.result is not Result.REFUSED:
+                self._plan.learned.carry([entry])
             self._outbox.append(DecisionEvent(seq=1, at=now, decision=decision))

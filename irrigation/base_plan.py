@@ -1,71 +1,126 @@
 """What boards do when their timetable has run out and nobody answers: the same safe starts on each due day."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
 from zoneinfo import ZoneInfo
 
-from irrigation.calendar import due_dates, gaps, local_to_utc
-from irrigation.dose import lease_s
-from irrigation.flow import FlowProfile, first_free, micro
-from irrigation.model import BaseEntry, Entry, Farm, Program, Timetable
-from irrigation.occurrence import due_id
+from irrigation.calendar import due_dates, gaps
+from irrigation.days import BaseCalendar, Calendar, Cron, Dates, EveryNDays, Weekly, in_season
+from irrigation.model import BaseEntry, Farm, PlanState, Program, Timetable, Window
+from irrigation.occurrence import Firing, Sequencer, repeats
+from irrigation.room import EPOCH, Room
+from irrigation.starts import start_key
+from irrigation.windows import Place
 
-_DAY_S = 86_400
+DATES_AHEAD = timedelta(days=60)
+"""How far a calendar that boards cannot reckon is told as dates; alone for longer, they water nothing by it."""
+
+_DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 _TICK = timedelta(microseconds=1)
 _SHORTER_AT_MOST = timedelta(days=1)
-_LOOK_AHEAD_DAYS = 400  # the furthest due date of a calendar, and a year of clock changes
+_LOOK_AHEAD_DAYS = 400  # a year of clock changes
 
 
 def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
     """Return the starts of the enabled programs, placed as if all of them were due on one day; sorted by start.
 
-    Whichever are due on a day, their flows then never exceed a source and no zone has two at once, also on days when
-    the clocks change: nothing is placed across an hour that they jump over in the coming 400 days. Left out is a zone
-    that alone wants more than its source gives, or whose watering would run past midnight. A hold stays in force: an
+    Whichever are due on a day, their flows then never exceed a source or a group and no zone has two at once, also on
+    days when the clocks change: nothing is placed across an hour that they jump over in the coming 400 days. Sunrise,
+    sunset and shares of the year are those of today. Left out is what alone wants more than its source gives, what
+    would run past midnight or outside its hours, and what would not be finished by its time. A hold stays in force: an
     emergency stop leaves no plan at all.
     """
     hold = farm.hold
     if hold is not None and hold.emergency:
         return ()
     not_before = hold.until.astimezone(UTC) if hold is not None and hold.until > now else None
-    sources = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
-    zones = {zone.id: zone for zone in farm.zones}
-    busy = {zone.id: FlowProfile(1) for zone in farm.zones}
-    for begin, end in _jumped_s(farm, now):
-        for profile in busy.values():
-            profile.take(begin, end, 1)
+    place = Place(ZoneInfo(farm.tz), farm.lat, farm.lon)
+    today = now.astimezone(place.tz).date()
+    day = _OneDay(farm, place, today)
+    lines = [line for program in farm.programs if program.enabled for line in _lines(program, farm, place, today)]
     found: list[BaseEntry] = []
-    for due, program in _starts(farm.programs):
-        turn = _second(due)
-        for part in program.zones:
-            zone = zones[part.zone_id]
-            source, flow, max_s = sources[zone.source_id], micro(zone.flow_l_min), lease_s(part.dose, zone)
-            if flow > source.capacity:
+    for line in sorted(lines, key=lambda line: (line.program.priority, line.at)):
+        found += [replace(entry, not_before=not_before) for entry in day.add(line)]
+    return tuple(sorted(found, key=lambda entry: entry.start))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A program's start at a fixed time of the day, on the days of a calendar that boards know."""
+
+    program: Program
+    at: time
+    key: str
+    calendar: BaseCalendar
+
+
+class _OneDay:
+    """The one day on which everything is due: 1 January 1970, by a clock that never changes."""
+
+    def __init__(self, farm: Farm, place: Place, today: date) -> None:
+        self._today = today
+        self._sequencer = Sequencer(farm)
+        self._fixed = {
+            each: _fixed(each, place, today)
+            for each in {farm.windows, *(source.power for source in farm.sources), *(p.windows for p in farm.programs)}
+        }
+        self._shut = {each for each, fixed in self._fixed.items() if each and not fixed}
+        self._powers = {source.id: source.power for source in farm.sources}
+        self._farm_windows = farm.windows
+        timeless = replace(
+            farm,
+            tz="UTC",
+            programs=(),
+            windows=self._fixed[farm.windows],
+            sources=tuple(replace(source, power=self._fixed[source.power]) for source in farm.sources),
+        )
+        self._room = Room(timeless, PlanState(), EPOCH, EPOCH + _DAY)
+        for begin, end in gaps(place.tz, today, _LOOK_AHEAD_DAYS):
+            first = EPOCH + _time_of_day(begin.time())
+            self._room.close(first, min(EPOCH + _DAY, first + (end - begin)))
+
+    def add(self, line: _Line) -> list[BaseEntry]:
+        """Place a line's waterings, those that find a place on the day."""
+        program = line.program
+        found, _ = self._sequencer.pieces(Firing(program, self._today, line.key, EPOCH))
+        finish = EPOCH + _time_of_day(line.at)
+        begin = finish if program.finish is None else finish - self._sequencer.span_s(found) * _SECOND
+        if begin < EPOCH or program.windows in self._shut or self._farm_windows in self._shut:
+            return []
+        due = _clock(begin)
+        turn, soaked, entries = begin, dict[str, datetime](), list[BaseEntry]()
+        for piece in found:
+            zone, power = piece.zone, self._powers[piece.zone.source_id]
+            if self._room.too_much_for(zone) or power in self._shut:
                 continue
-            start = first_free(source, busy[zone.id], turn, max_s, flow)
-            if start + max_s > _DAY_S:
+            ready = begin if program.order == "together" else turn
+            ready = max(ready, soaked.get(zone.id, ready))
+            start = self._room.earliest(zone, self._fixed[program.windows], ready, piece.length_s)
+            end = start + piece.length_s * _SECOND
+            if end > EPOCH + _DAY or (program.finish is not None and end > finish):
                 continue
-            turn = start + max_s
-            source.take(start, turn, flow)
-            busy[zone.id].take(start, turn, 1)
-            found.append(
+            self._room.take(zone, start, piece.length_s)
+            turn = max(turn, start, end + program.pause_s * _SECOND)
+            soaked[zone.id] = end + piece.soak_s * _SECOND
+            entries.append(
                 BaseEntry(
                     program_id=program.id,
                     zone_id=zone.id,
                     node_id=zone.node_id,
                     channel=zone.channel,
-                    calendar=program.calendar,
-                    start=_time(start),
-                    max_s=max_s,
-                    dose=part.dose,
+                    calendar=line.calendar,
+                    start=_clock(start),
+                    max_s=piece.max_s,
+                    dose=piece.dose,
                     due=due,
                     flow_l_min=zone.flow_l_min,
-                    not_before=not_before,
+                    key=None if line.key == start_key(due) else line.key,
+                    part=piece.part,
                 )
             )
-    return tuple(sorted(found, key=lambda entry: entry.start))
+        return entries
 
 
 def handed_over_at_rest(timetable: Timetable, late: timedelta) -> Timetable:
@@ -88,86 +143,64 @@ def handed_over_at_rest(timetable: Timetable, late: timedelta) -> Timetable:
     )
 
 
-def due_base(
-    base: Iterable[BaseEntry],
-    tz: ZoneInfo,
-    after_utc: datetime,
-    before_utc: datetime,
-    *,
-    due_after: datetime | None = None,
-) -> tuple[Entry, ...]:
-    """Return the base plan's waterings with after_utc < start ≤ before_utc as entries, in the order of start.
+def _lines(program: Program, farm: Farm, place: Place, today: date) -> Iterator[_Line]:
+    """Yield the program's starts as fixed times of the day: the sun's as of today."""
+    calendar = _for_boards(program, farm, today)
+    if calendar is None:
+        return
+    if isinstance(program.calendar, Cron):
+        from irrigation.cron import cron_starts
 
-    Their ids are those of the same due waterings in a timetable: what ran by the one does not run again by the other.
-    `due_after` is the end of the timetable that they follow: what was due until then was its to decide, also to skip.
-    """
-    first, last = _local_dates(after_utc, before_utc)
-    found = [
-        entry
-        for line in base
-        for entry in _entries(line, first, last, tz)
-        if after_utc < entry.start <= before_utc and (due_after is None or entry.due > due_after)
-    ]
-    return tuple(sorted(found, key=lambda entry: (entry.start, entry.id)))
-
-
-def next_base_start(base: Iterable[BaseEntry], tz: ZoneInfo, after_utc: datetime) -> datetime | None:
-    """Return the first start (UTC) of the base plan after that moment; None when there is none within 400 days."""
-    first, last = _local_dates(after_utc, after_utc + timedelta(days=_LOOK_AHEAD_DAYS))
-    starts: list[datetime] = []
-    for line in base:
-        later = (entry.start for entry in _entries(line, first, last, tz) if entry.start > after_utc)
-        starts.extend(islice(later, 1))
-    return min(starts, default=None)
+        first = next(due_dates(program.calendar, today, date.max))  # every due day has the same times
+        for _, at in cron_starts(program.calendar.expression, first, first):
+            yield _Line(program, at, start_key(at), calendar)
+        return
+    for start in program.starts:
+        moment = place.moment(start, today)
+        if moment is None:
+            continue
+        at = start if isinstance(start, time) else moment.astimezone(place.tz).time().replace(second=0)
+        for again in range(repeats(program.repeat, moment, place.tz) + 1):
+            moved = (
+                EPOCH + _time_of_day(at) + again * timedelta(minutes=program.repeat.every_min if program.repeat else 0)
+            )
+            if moved < EPOCH + _DAY:
+                yield _Line(program, _clock(moved), start_key(start, again), calendar)
 
 
-def _entries(line: BaseEntry, first: date, last: date, tz: ZoneInfo) -> Iterator[Entry]:
-    """Yield the line's due waterings on local dates from `first` to `last`, without those that a hold covers."""
-    for day in due_dates(line.calendar, first, last):
-        entry = _entry(line, day, tz)
-        if line.not_before is None or entry.due >= line.not_before:
-            yield entry
-
-
-def _entry(line: BaseEntry, day: date, tz: ZoneInfo) -> Entry:
-    due = line.due or line.start
-    return Entry(
-        id=due_id(line.program_id, day, due, line.zone_id),
-        program_id=line.program_id,
-        zone_id=line.zone_id,
-        node_id=line.node_id,
-        channel=line.channel,
-        due=local_to_utc(day, due, tz),
-        start=local_to_utc(day, line.start, tz),
-        max_s=line.max_s,
-        dose=line.dose,
-        flow_l_min=line.flow_l_min,
+def _for_boards(program: Program, farm: Farm, today: date) -> BaseCalendar | None:
+    """Return the program's due days as a board can reckon them; None when there are none for a while."""
+    dries = [dry for dry in (farm.dry_days, program.dry_days) if dry is not None]
+    calendar: Calendar = program.calendar
+    if isinstance(calendar, Weekly | EveryNDays) and not dries and not program.seasons:
+        return calendar
+    days = tuple(
+        day
+        for day in due_dates(calendar, today - _DAY, today + DATES_AHEAD)
+        if in_season(program.seasons, day) and not any(dry.has(day) for dry in dries)
     )
+    return Dates(dates=days) if days else None
 
 
-def _starts(programs: Sequence[Program]) -> list[tuple[time, Program]]:
-    """Return the starts of enabled programs by time of day, then in the programs' order."""
-    starts = [(start, program) for program in programs if program.enabled for start in program.starts]
-    return sorted(starts, key=lambda one: one[0])
+def _fixed(windows: tuple[Window, ...], place: Place, today: date) -> tuple[Window, ...]:
+    """Return the windows with the sun's times of today; without those that the sun does not open today."""
+    found = []
+    for window in windows:
+        ends = [place.moment(at, today) for at in (window.begin, window.end)]
+        begin, end = (None if at is None else at.astimezone(place.tz).time().replace(second=0) for at in ends)
+        if begin is not None and end is not None and begin != end:
+            found.append(
+                Window(
+                    begin=window.begin if isinstance(window.begin, time) else begin,
+                    end=window.end if isinstance(window.end, time) else end,
+                )
+            )
+    return tuple(found)
 
 
-def _jumped_s(farm: Farm, now: datetime) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the wall clock, in seconds of the day, that the farm's clocks will jump over."""
-    tz = ZoneInfo(farm.tz)
-    for begin, end in gaps(tz, now.astimezone(tz).date(), _LOOK_AHEAD_DAYS):
-        first = _second(begin.time())
-        yield first, min(_DAY_S, first + round((end - begin).total_seconds()))
+def _time_of_day(at: time) -> timedelta:
+    return timedelta(hours=at.hour, minutes=at.minute, seconds=at.second)
 
 
-def _local_dates(after_utc: datetime, before_utc: datetime) -> tuple[date, date]:
-    """Return first and last date anywhere on earth in that span, with room for a jump of a day."""
-    margin = timedelta(days=2)
-    return after_utc.astimezone(UTC).date() - margin, before_utc.astimezone(UTC).date() + margin
-
-
-def _second(at: time) -> int:
-    return at.hour * 3600 + at.minute * 60 + at.second
-
-
-def _time(second: int) -> time:
-    return time(second // 3600, second // 60 % 60, second % 60)
+def _clock(moment: datetime) -> time:
+    return moment.time()

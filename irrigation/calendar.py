@@ -4,23 +4,42 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from irrigation.model import Calendar, Weekly
+from irrigation.days import Calendar, Cron, Dates, EvenDays, EveryNDays, MonthDays, OddDays, Weekly
 
 _SECOND = timedelta(seconds=1)
 
 
 def due_dates(calendar: Calendar, first: date, last: date) -> Iterator[date]:
     """Yield the farm-local dates from `first` to `last`, both included, on which the calendar is due, in order."""
-    if isinstance(calendar, Weekly):
-        day, step = first, 1
-    else:
+    if isinstance(calendar, Cron):
+        from irrigation.cron import cron_starts  # a board never asks, and does without the library
+
+        yield from dict.fromkeys(day for day, _ in cron_starts(calendar.expression, first, last))
+        return
+    if isinstance(calendar, Dates):
+        yield from (day for day in sorted(calendar.dates) if first <= day <= last)
+        return
+    day, step = first, 1
+    if isinstance(calendar, EveryNDays):
         step = calendar.n
         late = (first - calendar.anchor).days
         day = calendar.anchor + timedelta(days=max(0, -(-late // step) * step))
     while day <= last:
-        if not isinstance(calendar, Weekly) or day.isoweekday() in calendar.days:
+        if isinstance(calendar, EveryNDays) or _has(calendar, day):
             yield day
         day += timedelta(days=step)
+
+
+def _has(calendar: Weekly | OddDays | EvenDays | MonthDays, day: date) -> bool:
+    match calendar:
+        case Weekly(days=days):
+            return day.isoweekday() in days
+        case OddDays():
+            return day.day % 2 == 1 and day.day != 31 and (day.month, day.day) != (2, 29)
+        case EvenDays():
+            return day.day % 2 == 0
+        case MonthDays(days=days, last=last):
+            return day.day in days or (last and (day + timedelta(days=1)).day == 1)
 
 
 def local_to_utc(day: date, at: time, tz: ZoneInfo) -> datetime:

@@ -1,6 +1,8 @@
 """A source's flow over time: how much is promised when, and the first moment at which more fits."""
 
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 _BEFORE_ALL = -(1 << 62)
 
@@ -8,7 +10,7 @@ _BEFORE_ALL = -(1 << 62)
 class FlowProfile:
     """What is taken from something that gives `capacity`, as steps over time. Times and flows are whole numbers.
 
-    Work is proportional to the steps after the moment asked for; `forget` drops those that are past.
+    Work is proportional to the steps after the moment asked for.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -35,13 +37,6 @@ class FlowProfile:
         for step in range(first, last):
             self._levels[step] += flow
 
-    def forget(self, before: int) -> None:
-        """Drop what ended before that moment."""
-        past = bisect_right(self._times, before) - 1
-        if past > 0:
-            del self._times[:past]
-            del self._levels[:past]
-
     def _cut(self, at: int) -> int:
         """Make a step begin at that moment and return its place."""
         place = bisect_right(self._times, at) - 1
@@ -57,10 +52,34 @@ def micro(flow_l_min: float) -> int:
     return round(flow_l_min * 1_000_000)
 
 
-def first_free(source: FlowProfile, zone: FlowProfile, ready: int, length: int, flow: int) -> int:
-    """Return the first t ≥ ready at which the source has `flow` and the zone is idle, both during [t, t + length)."""
-    while True:
-        with_water = source.earliest(ready, length, flow)
-        ready = zone.earliest(with_water, length, 1)
-        if ready == with_water:
-            return ready
+class Claim(NamedTuple):
+    """So much `flow` of something, for so long, wherever it is put."""
+
+    of: FlowProfile
+    flow: int
+    length: int
+
+
+def first_free(claims: Sequence[Claim], ready: int) -> int:
+    """Return the first t ≥ ready at which every claim fits during [t, t + its length)."""
+    start, fits, place = ready, 0, 0
+    while fits < len(claims):
+        claim = claims[place]
+        found = claim.of.earliest(start, claim.length, claim.flow)
+        fits = fits + 1 if found == start else 1
+        start, place = found, (place + 1) % len(claims)
+    return start
+
+
+def only_within(spans: Iterable[tuple[int, int]]) -> FlowProfile:
+    """Return a profile of capacity 1 that is taken outside the spans (begin, end), up to the end of the last of them.
+
+    What is after the last span counts as free: lay out more than is looked at.
+    """
+    profile = FlowProfile(1)
+    closed = _BEFORE_ALL
+    for begin, end in sorted(spans):
+        if begin > closed:
+            profile.take(closed, begin, 1)
+        closed = max(closed, end)
+    return profile

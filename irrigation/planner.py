@@ -1,152 +1,400 @@
 """Programs, what has happened and the time go in; the timetable comes out, with a reason for everything in it.
 
 The same function plans for the gateway and previews for the app. Compiled again at any later moment, with what has
-started since in `state`, it gives the same future: each due watering has an identity, is placed in the order of due,
-and keeps its place because what was placed before it still stands (docs/decisions/0005).
+started since in `state`, it gives the same future: each due watering has an identity, is placed in the order of
+priority and due, and keeps its place because what was placed before it still stands (docs/decisions/0005 and 0021).
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from irrigation.base_plan import base_plan
-from irrigation.dose import asked_s, lease_s
-from irrigation.flow import FlowProfile, first_free, micro
-from irrigation.model import Entry, Farm, PlanState, Rule, Skip, Timetable
-from irrigation.occurrence import Firing, Occurrence, firings
+from irrigation.dose import asked_s, scaled
+from irrigation.knowledge import Knowledge, Trouble
+from irrigation.model import Carried, Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
+from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
+from irrigation.room import Room
+from irrigation.source import gives_again
 
 LATE_WINDOW = timedelta(hours=2)  # a watering that cannot start within this of its turn is not worth queueing
+LATE_FINISH = timedelta(minutes=15)  # what a board may begin late may end late by as much
+MOISTURE_AGE = timedelta(hours=24)  # an older measurement says nothing of which zone is the driest
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
+_LOOK_ROUND = timedelta(minutes=5)
+_TRIES = 24
+_OF_TROUBLE = {
+    Trouble.LOW: Rule.SOURCE_LOW, Trouble.NO_POWER: Rule.SOURCE_NO_POWER, Trouble.RAN_DRY: Rule.SOURCE_RAN_DRY,
+}  # fmt: skip
+Params = dict[str, float | str]
 
 
 def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int, version: int) -> Timetable:
     """Return what will run and what will not, of all that is due until `days` after `now`, and why.
 
-    At no moment do the flows of entries and of `state.active` together exceed a source, unless those under way do so
-    alone; no zone has two at once. What is settled or under way is not planned again. A run under way of a zone that
-    the farm no longer has counts for no source. `now` must be aware, `days` at least 0; ValueError otherwise.
+    At no moment do the flows of entries and of `state.active` together exceed a source or a group, unless those under
+    way do so alone; no zone has two at once. What is settled or under way is not planned again. A run under way of a
+    zone that the farm no longer has counts for no source. `now` must be aware, `days` at least 0; ValueError otherwise.
     """
     if now.tzinfo is None or days < 0:
         raise ValueError(f"now must carry a time zone and days be at least 0, not {now} and {days}")
     now = now.astimezone(UTC)
     until = now + timedelta(days=days)
-    plan = _Plan(farm, state, now)
-    for firing in firings(farm, now - LATE_WINDOW, until):
+    farm = with_learned_flows(farm, state.known)
+    beyond = until + _further(farm)
+    plan = _Plan(farm, state, now, beyond)
+    for firing in firings(farm, now - LATE_WINDOW, beyond):
         plan.add(firing)
     return Timetable(
         version=version,
         compiled_at=now,
         valid_until=until,
         tz=farm.tz,
-        entries=tuple(sorted(plan.entries, key=lambda entry: entry.start)),
-        skipped=tuple(plan.skipped),
+        entries=tuple(sorted((one for one in plan.entries if one.due <= until), key=lambda one: one.start)),
+        skipped=tuple(sorted((one for one in plan.skipped if one.due <= until), key=lambda one: one.due)),
         base=base_plan(farm, now),
+        known=state.known,
     )
+
+
+def with_learned_flows(farm: Farm, known: Knowledge) -> Farm:
+    """Return the farm with the flows that were learned in place of the nominal ones."""
+    if not known.flows_l_min:
+        return farm
+    learned = known.flows_l_min
+    return replace(farm, zones=tuple(_with_flow(zone, learned.get(zone.id, zone.flow_l_min)) for zone in farm.zones))
+
+
+def carried_after(known: Knowledge, done: Iterable[Entry | Skip]) -> Knowledge:
+    """Return what is known after these have been carried out or passed over: what each says that it carries on."""
+    carried = {(each.program_id, each.zone_id): each for each in known.carried}
+    for one in done:
+        after, before = one.params.get("carried_s"), one.params.get("owed_s", 0.0)
+        held = carried.get((one.program_id, one.zone_id))
+        if (
+            isinstance(after, (int, float))
+            and isinstance(before, (int, float))
+            and (held is None or held.due < one.due)
+        ):
+            carried[one.program_id, one.zone_id] = Carried(
+                program_id=one.program_id, zone_id=one.zone_id, seconds=after, before_s=before,
+                by=one.id, due=one.due,
+            )  # fmt: skip
+    return replace(known, carried=tuple(carried[key] for key in sorted(carried)))
+
+
+def _with_flow(zone: Zone, flow_l_min: float) -> Zone:
+    return zone if flow_l_min == zone.flow_l_min else replace(zone, flow_l_min=flow_l_min)
+
+
+def _dryness(farm: Farm, known: Knowledge, now: datetime) -> dict[str, float]:
+    """Return how far each zone's soil is above its lower limit, of those measured lately; the least is the driest."""
+    found = {}
+    for zone in farm.zones:
+        measured = known.moistures.get(zone.id)
+        if measured is not None and now - measured.at <= MOISTURE_AGE:
+            found[zone.id] = measured.pct - zone.moisture_low_pct
+    return found
+
+
+def _further(farm: Farm) -> timedelta:
+    """How far beyond the horizon programs of more priority must be laid out, so that it never moves those before it."""
+    levels = len({program.priority for program in farm.programs if program.enabled})
+    return timedelta(days=2) * (levels - 1) if levels else timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A part with its place, or with the reason why it has none."""
+
+    piece: Piece
+    start: datetime | None
+    rule: Rule
+    params: Params
 
 
 class _Plan:
     """What has been placed so far, and what that leaves free."""
 
-    def __init__(self, farm: Farm, state: PlanState, now: datetime) -> None:
+    def __init__(self, farm: Farm, state: PlanState, now: datetime, until: datetime) -> None:
         self.entries: list[Entry] = []
         self.skipped: list[Skip] = []
-        self._now = now
-        self._hold = farm.hold
+        self._farm, self._now, self._known = farm, now, state.known
+        self._room = Room(farm, state, now, until)
         self._skips = frozenset(farm.skips)
-        self._ends = {run.entry_id: run.until for run in state.active if run.entry_id is not None}
-        self._settled = state.settled | self._ends.keys()
+        self._ends = state.ended | {run.entry_id: run.until for run in state.active if run.entry_id is not None}
+        self._settled = state.settled | {run.entry_id for run in state.active if run.entry_id is not None}
+        self._shortened = state.shortened_pct
         self._capacity = {source.id: source.capacity_l_min for source in farm.sources}
-        self._sources = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
-        self._zones = {zone.id: FlowProfile(1) for zone in farm.zones}
-        source_of = {zone.id: zone.source_id for zone in farm.zones}
-        for run in state.active:
-            if run.zone_id in source_of:
-                since = _ticks(max(now, run.since or now))
-                self._sources[source_of[run.zone_id]].take(since, _ticks(run.until), micro(run.flow_l_min))
-                self._zones[run.zone_id].take(since, _ticks(run.until), 1)
+        self._again = {each.id: gives_again(each, state.known.troubles.get(each.id), now) for each in farm.sources}
+        self._carried = {(each.program_id, each.zone_id): each for each in state.known.carried}
+        self._sequencer = Sequencer(farm, _dryness(farm, state.known, now))
 
     def add(self, firing: Firing) -> None:
-        """Place a program's zones one after the other. Firings must come in the order of due."""
-        turn = max(firing[0].due, self._now)
-        for one in firing:
-            if one.id in self._settled:
-                turn = max(turn, self._ends.get(one.id, turn))
-            elif one.planned > self._now - LATE_WINDOW:
-                placed = self._judge(one, turn)
-                if isinstance(placed, Entry):
-                    self.entries.append(placed)
-                    turn = placed.start + timedelta(seconds=placed.max_s)
-                else:
-                    self.skipped.append(placed)
+        """Place a program's zones in its sequence. Firings must come in the order of priority and due."""
+        found, little = self._sequencer.pieces(firing, self._owed_s(firing))
+        begun = any(piece.id in self._settled for piece in found)
+        rule, params = self._ruled_out(firing)
+        if rule is not None:
+            self._pass_over(firing, [(piece.id, piece.zone.id, piece.offset_s) for piece in found], rule, params)
+            self._pass_over(firing, [(one.id, one.zone.id, 0) for one in little], rule, params)
+            return
+        self._too_little(firing, little)
+        placed = self._finished(firing, found, begun=begun) if firing.finish else self._place(firing, found, firing.due)
+        for one in placed:
+            self._keep(firing, one)
 
-    def _judge(self, one: Occurrence, turn: datetime) -> Entry | Skip:
-        capacity = self._capacity[one.zone.source_id]
-        if one.id in self._skips:
-            return _skip(one, Rule.SKIPPED_BY_PERSON)
-        if self._hold is not None and self._hold.covers(one.due):
-            return _skip(one, Rule.HOLD, until=self._hold.until.astimezone(UTC).isoformat())
-        if micro(one.zone.flow_l_min) > micro(capacity):
-            return _skip(one, Rule.FLOW_ABOVE_SOURCE, flow_l_min=one.zone.flow_l_min, capacity_l_min=capacity)
-        max_s = lease_s(one.dose, one.zone)
-        start = self._earliest(one, turn, max_s)
-        if start - one.planned > LATE_WINDOW:
-            return _skip(
-                one, Rule.TOO_LATE, capacity_l_min=capacity, late_window_min=LATE_WINDOW / timedelta(minutes=1)
+    # --- what does not run ---
+
+    def _owed_s(self, firing: Firing) -> dict[str, float]:
+        """Return what each zone of the firing was owed before it; for one that has begun, before it began."""
+        owed = {}
+        for part in firing.program.zones:
+            carried = self._carried.get((firing.program.id, part.zone_id))
+            if carried is not None:
+                own = carried.by == firing.id_of(part.zone_id)
+                owed[part.zone_id] = carried.before_s if own else carried.seconds
+        return owed
+
+    def _ruled_out(self, firing: Firing) -> tuple[Rule | None, Params]:
+        """Return why nothing of the firing runs, if that is so."""
+        hold = self._farm.hold
+        if hold is not None and hold.covers(firing.due):
+            return Rule.HOLD, {"until": hold.until.astimezone(UTC).isoformat()}
+        for whose, dry in (("farm", self._farm.dry_days), ("program", firing.program.dry_days)):
+            if dry is not None and dry.has(firing.day):
+                return Rule.DRY_DAY, {"of": whose}
+        return (None, {}) if firing.in_sun else (Rule.NO_SUN, {})
+
+    def _pass_over(self, firing: Firing, what: Sequence[tuple[str, str, int]], rule: Rule, params: Params) -> None:
+        """Record skips of (id, zone id, offset in s), unless settled; one that a person skipped says so."""
+        for id_, zone_id, offset_s in what:
+            if id_ in self._settled or firing.due + offset_s * _SECOND <= self._now - LATE_WINDOW:
+                continue
+            by_person = firing.id_of(zone_id) in self._skips
+            told = (Rule.SKIPPED_BY_PERSON, Params()) if by_person else (rule, dict(params))
+            self.skipped.append(
+                Skip(
+                    id=id_, program_id=firing.program.id, zone_id=zone_id, due=firing.due, rule=told[0], params=told[1]
+                )
             )
-        self._take(one, start, max_s)
-        rule, params = self._reason(one, start, capacity)
-        return Entry(
-            id=one.id,
-            program_id=one.program_id,
-            zone_id=one.zone.id,
-            node_id=one.zone.node_id,
-            channel=one.zone.channel,
-            due=one.due,
-            start=start,
-            max_s=max_s,
-            dose=one.dose,
-            flow_l_min=one.zone.flow_l_min,
-            rule=rule,
-            params=params,
+
+    def _too_little(self, firing: Firing, little: Iterable[TooLittle]) -> None:
+        for one in little:
+            before = len(self.skipped)
+            params: Params = {"pct": one.pct, "owed_s": one.owed_s, "carried_s": one.carried_s}
+            self._pass_over(firing, [(one.id, one.zone.id, 0)], Rule.BELOW_LEAST, params)
+            for skip in self.skipped[before:]:
+                self._carry(firing, skip)
+
+    def _carry(self, firing: Firing, one: Entry | Skip) -> None:
+        """Note what is owed after `one` for the program's next due watering of that zone."""
+        if "carried_s" in one.params:
+            after = carried_after(Knowledge(), [one]).carried[0]
+            self._carried[firing.program.id, one.zone_id] = after
+
+    # --- where it runs ---
+
+    def _place(self, firing: Firing, found: Sequence[Piece], begin: datetime) -> list[_Placed]:
+        """Take the first place for each part, from `begin` on, in their order; those settled keep theirs."""
+        turn = max(begin, self._now)
+        soaked: dict[str, datetime] = {}
+        pause, together = firing.program.pause_s * _SECOND, firing.program.order == "together"
+        placed = []
+        for piece in found:
+            ready = max(begin, self._now) if together else turn
+            ready = max(ready, soaked.get(piece.zone.id, ready))
+            if piece.id in self._settled:
+                end = self._ends.get(piece.id)
+                if end is not None:
+                    turn = max(turn, end + pause)
+                    soaked[piece.zone.id] = end + piece.soak_s * _SECOND
+                continue
+            planned = begin + piece.offset_s * _SECOND
+            if planned <= self._now - LATE_WINDOW:
+                continue
+            one = self._judge(firing, piece, planned, ready)
+            placed.append(one)
+            if one.start is not None:
+                self._room.take(piece.zone, one.start, piece.length_s)
+                end = one.start + piece.length_s * _SECOND
+                turn = max(turn, one.start, end + pause)
+                soaked[piece.zone.id] = end + piece.soak_s * _SECOND
+        return placed
+
+    def _judge(self, firing: Firing, piece: Piece, planned: datetime, ready: datetime) -> _Placed:
+        zone, windows = piece.zone, firing.program.windows
+        if piece.whole_id in self._skips:
+            return _Placed(piece, None, Rule.SKIPPED_BY_PERSON, {})
+        above = self._room.too_much_for(zone)
+        if above is not None:
+            return _Placed(
+                piece, None, Rule.FLOW_ABOVE_SOURCE, {"flow_l_min": zone.flow_l_min, "capacity_l_min": above[0]}
+            )
+        start = self._room.earliest(zone, windows, ready, piece.length_s)
+        capacity = self._capacity[zone.source_id]
+        window: Params = {"late_window_min": LATE_WINDOW / timedelta(minutes=1)}
+        if start - planned > LATE_WINDOW:
+            if self._room.allowed(zone, windows, ready, piece.length_s) - planned > LATE_WINDOW:
+                return _Placed(piece, None, Rule.OUTSIDE_WINDOW, window)
+            if self._again[zone.source_id] - planned > LATE_WINDOW:
+                return _Placed(piece, None, *self._trouble(zone.source_id))
+            return _Placed(piece, None, Rule.TOO_LATE, window | {"capacity_l_min": capacity})
+        if start <= max(planned, self._now):
+            return _Placed(piece, start, Rule.AS_PROGRAMMED, {})
+        late: Params = {"late_min": round((start - planned) / timedelta(minutes=1), 1)}
+        if planned < self._again[zone.source_id] != self._now:
+            rule, why = self._trouble(zone.source_id)
+            return _Placed(piece, start, rule, late | why)
+        if start == self._room.allowed(zone, windows, max(planned, self._now), piece.length_s):
+            return _Placed(piece, start, Rule.WINDOW_OPENS, late)
+        return _Placed(piece, start, Rule.SOURCE_BUSY, late | {"capacity_l_min": capacity})
+
+    def _trouble(self, source_id: str) -> tuple[Rule, Params]:
+        trouble = self._known.troubles[source_id]
+        level: Params = {} if trouble.level_pct is None else {"level_pct": trouble.level_pct}
+        return _OF_TROUBLE[trouble.kind], level | {"since": trouble.since.astimezone(UTC).isoformat()}
+
+    def _give_back(self, placed: Iterable[_Placed]) -> None:
+        for one in placed:
+            if one.start is not None:
+                self._room.take(one.piece.zone, one.start, one.piece.length_s, back=True)
+
+    # --- finished by a time ---
+
+    def _finished(self, firing: Firing, found: Sequence[Piece], *, begun: bool) -> list[_Placed]:
+        """Place a firing so that it ends by its `finish`, or do what its program says for when it cannot.
+
+        One that has begun goes on to its end, shortened as it began. One that nobody began in time may end later by as
+        much, within `LATE_FINISH`.
+        """
+        finish, policy = firing.finish, firing.program.finish
+        if finish is None or policy is None:
+            raise ValueError("a firing without a finish cannot be finished by it")
+        if begun:
+            pct = next((self._shortened[piece.id] for piece in found if piece.id in self._shortened), None)
+            found = found if pct is None else self._shortened_to(firing, found, pct) or found
+            return self._place(firing, found, firing.due)
+        begin = finish - self._sequencer.span_s(found) * _SECOND
+        limit = finish + min(LATE_FINISH, max(timedelta(0), self._now - begin))
+        placed = self._in_time(firing, found, begin, limit)
+        if placed is not None:
+            return placed
+        if policy.if_late is IfLate.EARLIER:
+            placed = self._earlier(firing, found, begin, finish, policy.earlier_min)
+        elif policy.if_late is IfLate.SHORTEN:
+            placed = self._shorter(firing, found, limit)
+        if placed is not None:
+            return placed
+        not_by: Params = {"finish": finish.isoformat()}
+        return [_Placed(one, None, Rule.NOT_FINISHED, not_by) for one in found if one.whole_id not in self._skips] + [
+            _Placed(one, None, Rule.SKIPPED_BY_PERSON, {}) for one in found if one.whole_id in self._skips
+        ]
+
+    def _in_time(
+        self, firing: Firing, found: Sequence[Piece], begin: datetime, finish: datetime
+    ) -> list[_Placed] | None:
+        """Place the parts from `begin` on if all that can run then end by `finish`; else leave all as it was."""
+        placed = self._place(firing, found, begin)
+        if self._end(placed) <= finish and not any(one.rule in _UNPLACED for one in placed):
+            return placed
+        self._give_back(placed)
+        return None
+
+    def _earlier(
+        self, firing: Firing, found: Sequence[Piece], begin: datetime, finish: datetime, earlier_min: int
+    ) -> list[_Placed] | None:
+        first = max(self._now, begin - timedelta(minutes=earlier_min))
+        for _ in range(_TRIES):
+            placed = self._place(firing, found, begin)
+            over = self._end(placed) - finish
+            fits = over <= timedelta(0) and not any(one.rule in _UNPLACED for one in placed)
+            if fits:
+                return [one if one.start is None else replace(one, rule=Rule.STARTED_EARLIER) for one in placed]
+            self._give_back(placed)
+            begin -= max(over, _LOOK_ROUND) if over > timedelta(0) else _LOOK_ROUND
+            if begin < first:
+                return None
+        return None
+
+    def _shorter(self, firing: Firing, found: Sequence[Piece], finish: datetime) -> list[_Placed] | None:
+        """Place as much of each part as ends in time, in whole percents, the most that does."""
+        enough, too_much = 0, 100
+        while too_much - enough > 1:
+            pct = (enough + too_much) // 2
+            shorter = self._shortened_to(firing, found, pct)
+            placed = None if shorter is None else self._in_time(firing, shorter, firing.due, finish)
+            if placed is not None:
+                self._give_back(placed)
+            enough, too_much = (enough, pct) if shorter is not None and placed is None else (pct, too_much)
+        shorter = self._shortened_to(firing, found, enough)
+        placed = None if shorter is None else self._in_time(firing, shorter, firing.due, finish)
+        told: Params = {"shortened_pct": float(enough)}
+        return None if placed is None else [
+            one if one.start is None else replace(one, rule=Rule.SHORTENED, params=told) for one in placed
+        ]  # fmt: skip
+
+    def _shortened_to(self, firing: Firing, found: Sequence[Piece], pct: float) -> list[Piece] | None:
+        """Return the parts with that much of their doses, in sequence; None when one is too little to be of use."""
+        adjust = firing.program.adjust
+        least_s = 120.0 if adjust is None else adjust.least_minutes * 60
+        whole: dict[str, list[Piece]] = {}
+        for piece in sorted(found, key=lambda piece: piece.part):
+            dose = scaled(piece.dose, pct / 100)
+            if dose is None or asked_s(dose, piece.zone) < min(least_s, asked_s(piece.dose, piece.zone)):
+                return None
+            whole.setdefault(piece.whole_id, []).append(piece.with_dose(dose))
+        order = dict.fromkeys(piece.whole_id for piece in found)
+        return list(in_sequence([tuple(whole[id_]) for id_ in order], firing.program))
+
+    def _end(self, placed: Iterable[_Placed]) -> datetime:
+        """Return when the last of them has ended and its supply is off; `now` when none runs."""
+        ends = (
+            one.start + (one.piece.length_s + self._sequencer.lag_s(one.piece)) * _SECOND
+            for one in placed
+            if one.start is not None
         )
+        return max(ends, default=self._now)
 
-    def _earliest(self, one: Occurrence, turn: datetime, max_s: int) -> datetime:
-        """Return the first moment from `turn` on at which both the source and the zone are free for that long."""
-        source, zone = self._sources[one.zone.source_id], self._zones[one.zone.id]
-        past = _ticks(max(one.due, self._now))
-        source.forget(past)
-        zone.forget(past)
-        start = first_free(source, zone, _ticks(turn), _length(max_s), micro(one.zone.flow_l_min))
-        return _EPOCH + start * _TICK
+    # --- what is kept of it ---
 
-    def _take(self, one: Occurrence, start: datetime, max_s: int) -> None:
-        begin = _ticks(start)
-        end = begin + _length(max_s)
-        self._sources[one.zone.source_id].take(begin, end, micro(one.zone.flow_l_min))
-        self._zones[one.zone.id].take(begin, end, 1)
-
-    def _reason(self, one: Occurrence, start: datetime, capacity: float) -> tuple[Rule, dict[str, float | str]]:
-        """Say why the entry is as it is. A start that only waits for `now` was not kept waiting by the source."""
-        rule = Rule.AS_PROGRAMMED
-        params: dict[str, float | str] = {}
-        wanted_s = asked_s(one.dose, one.zone)
-        if wanted_s > one.zone.max_run_s:
+    def _keep(self, firing: Firing, one: _Placed) -> None:
+        piece = one.piece
+        if one.start is None:
+            self._pass_over(firing, [(piece.id, piece.zone.id, piece.offset_s)], one.rule, one.params)
+            return
+        rule, params = one.rule, self._numbers(piece)
+        if "asked_s" in params and rule is Rule.AS_PROGRAMMED:
             rule = Rule.CUT_TO_CAP
-            params |= {"max_run_s": float(one.zone.max_run_s), "asked_s": float(wanted_s)}
-        if start > max(one.planned, self._now):
-            rule = Rule.SOURCE_BUSY
-            late_min = round((start - one.planned) / timedelta(minutes=1), 1)
-            params |= {"late_min": late_min, "capacity_l_min": capacity}
-        return rule, params
+        entry = Entry(
+            id=piece.id,
+            program_id=firing.program.id,
+            zone_id=piece.zone.id,
+            node_id=piece.zone.node_id,
+            channel=piece.zone.channel,
+            due=firing.due,
+            start=one.start,
+            max_s=piece.max_s,
+            dose=piece.dose,
+            flow_l_min=piece.zone.flow_l_min,
+            rule=rule,
+            params=params | one.params,
+        )
+        self.entries.append(entry)
+        self._carry(firing, entry)
+
+    def _numbers(self, piece: Piece) -> Params:
+        """Return the numbers behind the dose, other than those of its place."""
+        params: Params = {}
+        wanted_s = asked_s(piece.dose, piece.zone)
+        if wanted_s > piece.zone.max_run_s:
+            params |= {"max_run_s": float(piece.zone.max_run_s), "asked_s": float(wanted_s)}
+        if piece.pct is not None:
+            params["pct"] = piece.pct
+            if piece.part == 1 and piece.carried_s is not None:
+                params |= {"owed_s": piece.owed_s, "carried_s": piece.carried_s}
+        return params
 
 
-def _skip(one: Occurrence, rule: Rule, **params: float | str) -> Skip:
-    return Skip(id=one.id, program_id=one.program_id, zone_id=one.zone.id, due=one.due, rule=rule, params=params)
-
-
-def _ticks(moment: datetime) -> int:
-    return (moment - _EPOCH) // _TICK
-
-
-def _length(seconds: int) -> int:
-    return seconds * 1_000_000
+_UNPLACED = frozenset({Rule.TOO_LATE, Rule.OUTSIDE_WINDOW, *_OF_TROUBLE.values()})

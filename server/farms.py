@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import ConfigError
 from contract.settings import load_toml
-from irrigation.model import Calendar, Farm, Source, Zone, ZoneDose
+from irrigation.model import DryDays, Farm, Group, Source, Window, Zone
 from server.ledger import farms
 from server.ledger.database import Ledger
-
-Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+from server.records import HouseRules, ProgramRecord
+from server.rules import ProgramRules
 
 
 class _Strict(BaseModel):
@@ -26,15 +26,10 @@ class NodeName(_Strict):
     name: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ProgramFile(_Strict):
+class ProgramFile(ProgramRules):
     """A program as the file has it."""
 
     id: str
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    enabled: bool = True
-    calendar: Calendar
-    starts: Annotated[tuple[Clock, ...], Field(min_length=1, max_length=24)]
-    zones: Annotated[tuple[ZoneDose, ...], Field(min_length=1)]
 
 
 class FarmFile(_Strict):
@@ -53,19 +48,24 @@ class FarmFile(_Strict):
     zones: tuple[Zone, ...]
     nodes: tuple[NodeName, ...] = ()
     programs: tuple[ProgramFile, ...] = ()
+    groups: tuple[Group, ...] = ()
+    windows: tuple[Window, ...] = ()
+    dry_days: DryDays | None = None
 
 
 def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
-    The file is the truth about the site: sources, zones, boards. Programs belong to the people: those in the file are
-    what a new farm begins with. A farm that is there already keeps its own, also what was changed or deleted.
+    The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
+    it says anything of them. Programs belong to the people: those in the file are what a new farm begins with. A farm
+    that is there already keeps its own, also what was changed or deleted.
     """
     file = load_toml(path, FarmFile)
     try:
         farm = Farm(
-            id=file.id, name=file.name, tz=file.tz, lat=file.lat, lon=file.lon, sources=file.sources, zones=file.zones
-        )
+            id=file.id, name=file.name, tz=file.tz, lat=file.lat, lon=file.lon, sources=file.sources, zones=file.zones,
+            groups=file.groups, windows=file.windows, dry_days=file.dry_days,
+        )  # fmt: skip
         with ledger.begin() as tx:
             is_new = file.id not in farms.ids(tx)
             for zone in file.zones:
@@ -77,15 +77,17 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
             })  # fmt: skip
             names = {zone.node_id: zone.node_id for zone in file.zones} | {node.id: node.name for node in file.nodes}
             farms.put_site(tx, site, file.sources, file.zones, names)
+            if file.model_fields_set & {"groups", "windows", "dry_days"}:
+                house = HouseRules(groups=file.groups, windows=file.windows, dry_days=file.dry_days)
+                farms.set_rules(tx, file.id, house)
             for program in file.programs:
                 owner = farms.program_owner(tx, program.id)
                 if owner not in (None, file.id):
                     raise ConfigError(f"program {program.id}: the farm {owner!r} has a program of that id")
                 if is_new:
-                    record = farms.program_record(
-                        id=program.id, farm_id=file.id, name=program.name, enabled=program.enabled,
-                        calendar=program.calendar, starts=program.starts, zones=program.zones, version=1,
-                        updated_at=now, updated_by="load-farm",
+                    record = ProgramRecord(
+                        farm_id=file.id, version=1, updated_at=now, updated_by="load-farm",
+                        planned=program.program(program.id, now),
                     )  # fmt: skip
                     farms.put_program(tx, record)
             stored = farms.get(tx, file.id)

@@ -4,19 +4,20 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from irrigation.model import Calendar, Farm, Hold, Timetable, ZoneDose
+from irrigation.dose import parts
+from irrigation.model import Farm, Hold, Program, Timetable
 from irrigation.planner import compile_timetable
 from server.errors import Refused
 from server.gateways import Gateways
 from server.ledger import accounts, farms
 from server.ledger.database import Ledger
-from server.ledger.farms import program_record
-from server.records import Account, FarmRecord, ProgramRecord, Role
+from server.records import Account, FarmRecord, HouseRules, ProgramRecord, Role
+from server.rules import ProgramRules
 from server.shapes import planned
 from server.view import FarmView
 from server.watering import check_dose
@@ -27,29 +28,13 @@ LONGEST_HOLD = timedelta(days=180)
 MAX_PROGRAMS = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A program as a person writes it, before it is anybody's."""
 
-    __slots__ = ("calendar", "enabled", "id", "name", "starts", "version", "zones")
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        enabled: bool,
-        calendar: Calendar,
-        starts: tuple[str, ...],
-        zones: tuple[ZoneDose, ...],
-        id: str | None = None,
-        version: int | None = None,
-    ) -> None:
-        self.id = id
-        self.name = name
-        self.enabled = enabled
-        self.calendar = calendar
-        self.starts = starts
-        self.zones = zones
-        self.version = version
+    rules: ProgramRules
+    id: str | None = None
+    version: int | None = None
 
 
 class Planning:
@@ -68,7 +53,7 @@ class Planning:
             raise Refused("too-many-programs", max=float(MAX_PROGRAMS))
         now = self._now()
         with self._ledger.begin() as tx:
-            record = _record(draft, _new_id(tx, draft.name), view.farm.id, 1, account.name, now)
+            record = _record(draft, _new_id(tx, draft.rules.name), view.farm.id, 1, account.name, now)
             farms.put_program(tx, record)
             farm = self._commit(tx, account, view.farm.id, "program-create", record.id)
         await self._gateways.changed(farm)
@@ -82,7 +67,7 @@ class Planning:
         with self._ledger.begin() as tx:
             if draft.version != _current(tx, program).version:
                 raise Refused("edited-meanwhile", field="version", by=program.updated_by)
-            record = _record(draft, program.id, view.farm.id, program.version + 1, account.name, now)
+            record = _record(draft, program.id, view.farm.id, program.version + 1, account.name, now, program.planned)
             farms.put_program(tx, record)
             farm = self._commit(tx, account, view.farm.id, "program-edit", record.id)
         await self._gateways.changed(farm)
@@ -124,6 +109,18 @@ class Planning:
             farm = self._commit(tx, account, view.farm.id, "release" if hold is None else "hold", view.farm.id)
         await self._gateways.changed(farm)
 
+    async def set_rules(self, account: Account, view: FarmView, house: HouseRules) -> None:
+        """Set what binds every program: groups, allowed hours, days without water."""
+        _may_edit(account)
+        try:
+            replace(planned(view.farm), groups=house.groups, windows=house.windows, dry_days=house.dry_days)
+        except ValueError as exc:
+            raise Refused("bad-field", field="groups", why=str(exc)) from None
+        with self._ledger.begin() as tx:
+            farms.set_rules(tx, view.farm.id, house)
+            farm = self._commit(tx, account, view.farm.id, "rules", view.farm.id)
+        await self._gateways.changed(farm)
+
     def preview(self, view: FarmView, drafts: Sequence[Draft], days: int) -> Timetable:
         """What would run with these programs, by the function that the gateway plans with."""
         now = self._now()
@@ -131,7 +128,7 @@ class Planning:
         for place, draft in enumerate(drafts):
             _check(view.farm, draft, f"programs.{place}.")
             key = draft.id or f"new-{place + 1}"
-            programs[key] = _record(draft, key, view.farm.id, 0, "preview", now).planned
+            programs[key] = _record(draft, key, view.farm.id, 0, "preview", now, programs.get(key)).planned
         try:
             farm: Farm = replace(planned(view.farm), programs=tuple(programs[key] for key in sorted(programs)))
         except ValueError as exc:
@@ -160,21 +157,22 @@ def _may_edit(account: Account) -> None:
 
 def _check(farm: FarmRecord, draft: Draft, prefix: str) -> None:
     zones = {zone.id: zone for zone in farm.zones}
-    for place, part in enumerate(draft.zones):
+    for place, part in enumerate(draft.rules.zones):
         zone = zones.get(part.zone_id)
         if zone is None:
             raise Refused("unknown-zone", field=f"{prefix}zones.{place}.zone_id", zone=part.zone_id)
-        check_dose(zone, part.dose, f"{prefix}zones.{place}.dose")
+        for dose in parts(part.dose, zone, part.cycle or zone.cycle):  # the cap is for each time the valve opens
+            check_dose(zone, dose, f"{prefix}zones.{place}.dose")
 
 
-def _record(draft: Draft, id: str, farm_id: str, version: int, by: str, now: datetime) -> ProgramRecord:
+def _record(
+    draft: Draft, id: str, farm_id: str, version: int, by: str, now: datetime, kept: Program | None = None
+) -> ProgramRecord:
     try:
-        return program_record(
-            id=id, farm_id=farm_id, name=draft.name, enabled=draft.enabled, calendar=draft.calendar,
-            starts=draft.starts, zones=draft.zones, version=version, updated_at=now, updated_by=by,
-        )  # fmt: skip
+        planned = draft.rules.program(id, now, kept)
     except ValueError as exc:
         raise Refused("bad-field", field=str(exc).split()[0].removeprefix("program."), why=str(exc)) from None
+    return ProgramRecord(farm_id=farm_id, version=version, updated_at=now, updated_by=by, planned=planned)
 
 
 def _current(tx: Connection, program: ProgramRecord) -> ProgramRecord:

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from contract.messages import Reason
-from irrigation.model import Calendar, Dose, Hold, Program, Source, Zone, ZoneDose
+from irrigation.model import Dose, DryDays, Group, Hold, Program, Source, Window, Zone, ZoneDose
 from irrigation.run import RunState
 
 Params = dict[str, float | str]
@@ -36,19 +36,37 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRecord:
-    """A program as people edit it, with who changed it last."""
+    """A program as people edit it, with who changed it last; `planned` is the rule itself."""
 
-    id: str
     farm_id: str
-    name: str
-    enabled: bool
-    calendar: Calendar
-    starts: tuple[str, ...]  # farm-local HH:MM
-    zones: tuple[ZoneDose, ...]
     version: int
     updated_at: datetime
     updated_by: str
-    planned: Program  # the same rule as the planner takes it
+    planned: Program
+
+    @property
+    def id(self) -> str:
+        """The program's id."""
+        return self.planned.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.planned.name
+
+    @property
+    def zones(self) -> tuple[ZoneDose, ...]:
+        """What it gives each zone."""
+        return self.planned.zones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseRules:
+    """What binds every program of a farm: groups of zones with their limits, allowed hours, days without water."""
+
+    groups: tuple[Group, ...] = ()
+    windows: tuple[Window, ...] = ()
+    dry_days: DryDays | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +88,9 @@ class FarmRecord:
     programs: tuple[ProgramRecord, ...]
     hold: Hold | None
     skips: tuple[str, ...]
+    groups: tuple[Group, ...] = ()
+    windows: tuple[Window, ...] = ()
+    dry_days: DryDays | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

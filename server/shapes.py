@@ -6,10 +6,20 @@ from typing import Any
 
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.dose import asked_s, expected_litres
-from irrigation.model import Calendar, Entry, EveryNDays, Farm, Hold, Skip, Timetable, Zone
+from irrigation.model import Entry, Farm, Hold, Skip, Timetable, Zone
 from irrigation.run import UNDER_WAY
+from server import rules
 from server.ledger.history import dose_body
-from server.records import Account, AlertRecord, DecisionRecord, FarmRecord, ProgramRecord, ResetRecord, RunRecord
+from server.records import (
+    Account,
+    AlertRecord,
+    DecisionRecord,
+    FarmRecord,
+    HouseRules,
+    ProgramRecord,
+    ResetRecord,
+    RunRecord,
+)
 
 Json = dict[str, Any]
 
@@ -24,7 +34,7 @@ def planned(record: FarmRecord) -> Farm:
     return Farm(
         id=record.id, name=record.name, tz=record.tz, lat=record.lat, lon=record.lon, sources=record.sources,
         zones=record.zones, programs=tuple(program.planned for program in record.programs), hold=record.hold,
-        skips=record.skips,
+        skips=record.skips, groups=record.groups, windows=record.windows, dry_days=record.dry_days,
     )  # fmt: skip
 
 
@@ -43,6 +53,11 @@ def farm(record: FarmRecord) -> Json:
         "id": record.id, "name": record.name, "cooperative": record.cooperative, "tz": record.tz, "lat": record.lat,
         "lon": record.lon, "help_phone": record.help_phone or None,
     }  # fmt: skip
+
+
+def house_rules(record: FarmRecord) -> Json:
+    """What binds every program of a farm."""
+    return rules.house_body(HouseRules(groups=record.groups, windows=record.windows, dry_days=record.dry_days))
 
 
 def hold(value: Hold | None) -> Json | None:
@@ -131,18 +146,9 @@ def alert(record: AlertRecord) -> Json:
 def program(record: ProgramRecord) -> Json:
     """A program."""
     return {
-        "id": record.id, "name": record.name, "enabled": record.enabled, "calendar": calendar(record.calendar),
-        "starts": list(record.starts),
-        "zones": [{"zone_id": part.zone_id, "dose": dose_body(part.dose)} for part in record.zones],
+        "id": record.id, "name": record.name, "enabled": record.planned.enabled, **rules.body(record.planned),
         "version": record.version, "updated_at": iso(record.updated_at), "updated_by": record.updated_by,
     }  # fmt: skip
-
-
-def calendar(value: Calendar) -> Json:
-    """When a program is due."""
-    if isinstance(value, EveryNDays):
-        return {"kind": value.kind, "n": value.n, "anchor": value.anchor.isoformat()}
-    return {"kind": value.kind, "days": list(value.days)}
 
 
 def entry(value: Entry, zone: Zone | None) -> Json:

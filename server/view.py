@@ -9,7 +9,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress, ValveReport
-from irrigation.model import ActiveRun, Dose, PlanState, Timetable, Zone
+from irrigation.model import ActiveRun, Dose, Knowledge, PlanState, Timetable, Zone
 from irrigation.run import UNDER_WAY
 from server import shapes
 from server.ledger.history import dose_body
@@ -234,7 +234,14 @@ class FarmView:
             )
             for run in self.runs.values() if run.state in UNDER_WAY
         )  # fmt: skip
-        return PlanState(active=active, settled=frozenset(self.settled))
+        mine = [run for run in self.runs.values() if run.entry_id is not None]
+        shortened = {entry.id: entry.params.get("shortened_pct") for entry in (self.plan.entries if self.plan else ())}
+        return PlanState(
+            active=active, settled=frozenset(self.settled),
+            ended={run.entry_id: run.ended_at for run in mine if run.entry_id and run.ended_at},
+            shortened_pct={id_: pct for id_, pct in shortened.items() if isinstance(pct, float)},
+            known=(self.plan.known if self.plan else None) or Knowledge(),
+        )  # fmt: skip
 
     def run_of_zone(self, zone_id: str) -> RunRecord | None:
         """The run under way in a zone; of several (an order while another runs) the one that has got furthest."""

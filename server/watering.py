@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from contract.messages import Close, CloseAll, Open, Origin, Outcome, Reason, Reply, ValvePosition
 from contract.topics import Channel
-from irrigation.dose import lease_s
+from irrigation.dose import asked_s, lease_s
 from irrigation.model import Dose, Zone
 from irrigation.run import UNDER_WAY, RunState
 from server import alerts, runs
@@ -370,6 +370,9 @@ def check_dose(zone: Zone, dose: Dose, field: str) -> None:
         raise Refused("dose-above-cap", field=f"{field}.minutes", max_minutes=cap_minutes)
     if dose.max_minutes is not None and dose.max_minutes > cap_minutes:
         raise Refused("dose-above-cap", field=f"{field}.max_minutes", max_minutes=cap_minutes)
+    if dose.depth_mm is not None and asked_s(dose, zone) > zone.max_run_s:
+        most_mm = round(zone.max_run_s / asked_s(dose, zone) * dose.depth_mm, 1)
+        raise Refused("depth-above-cap", field=f"{field}.depth_mm", max_mm=most_mm, max_minutes=cap_minutes)
     if dose.litres is not None and dose.litres / zone.flow_l_min > cap_minutes:
         litres = float(int(cap_minutes * zone.flow_l_min))
         raise Refused("litres-above-cap", field=f"{field}.litres", max_litres=litres, max_minutes=cap_minutes)

@@ -21,7 +21,7 @@ class ChannelStanding:
     zone_max_run_s: float | None = None
     run_id: str | None = None
     has_meter: bool = False
-    fresh_probe: bool = False
+    moisture_pct: float | None = None  # the lowest of its zone's good probes; None without one
     close_failed: bool = False
     quarantine: Reason | None = None
     supply_lock: tuple[str, str] | None = None  # the pump or master valve that is locked, and why
@@ -54,8 +54,8 @@ def refuse(
         return Reason(code="zone-busy", params={"run_id": channel.run_id})
     if (locked := _locked(order, channel)) is not None:
         return locked
-    if order.dose.until_moisture_pct is not None and not channel.fresh_probe:
-        return Reason(code="no-fresh-probe")
+    if (by_soil := _by_soil(order, channel.moisture_pct)) is not None:
+        return by_soil
     if not guard_up:
         return Reason(code="guard-lost")
     return None
@@ -70,4 +70,16 @@ def _locked(order: Order, channel: ChannelStanding) -> Reason | None:
         return Reason(code="supply-locked", params={"supply": supply, "fault": fault})
     if channel.close_failed:
         return Reason(code="close-failed", params={"channel": order.channel})
+    return None
+
+
+def _by_soil(order: Order, moisture_pct: float | None) -> Reason | None:
+    """Return why a dose "until moisture" does not start: the soil is unknown, or not dry enough to begin."""
+    if order.dose.until_moisture_pct is None:
+        return None
+    if moisture_pct is None:
+        return Reason(code="no-fresh-probe")
+    below_pct = order.dose.start_below_pct
+    if below_pct is not None and moisture_pct >= below_pct:
+        return Reason(code="wet-enough", params={"moisture_pct": moisture_pct, "below_pct": below_pct})
     return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from contract.messages import PlanSource
-from irrigation.base_plan import due_base
+from irrigation.base_due import due_base
 from irrigation.model import Entry, Timetable
 
 LATE = timedelta(seconds=900)  # a start missed by more is told and not made up (safety: calendar and clock rules)

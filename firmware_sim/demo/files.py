@@ -1,7 +1,7 @@
 """The configuration files of the demo's processes, written anew at every start."""
 
 import json
-from datetime import datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from firmware_sim.layout import (
     wire,
 )
 from firmware_sim.settings import FieldSettings, ProbePart
-from irrigation.model import Farm, Program
+from irrigation.model import Farm
 from server.farms import FarmFile
 
 EXAMPLES = Path(__file__).parents[2] / "configs"
@@ -36,18 +36,7 @@ def farm_file() -> Path:
 def read_farm(path: Path, since: datetime) -> Farm:
     """Return a farm file as the planner knows it, its programs made at `since`."""
     file = load_toml(path, FarmFile)
-    programs = tuple(
-        Program(
-            id=program.id,
-            name=program.name,
-            enabled=program.enabled,
-            calendar=program.calendar,
-            starts=tuple(time.fromisoformat(start) for start in program.starts),
-            zones=program.zones,
-            since=since,
-        )
-        for program in file.programs
-    )
+    programs = tuple(program.program(program.id, since) for program in file.programs)
     return Farm(
         id=file.id,
         name=file.name,
@@ -57,6 +46,9 @@ def read_farm(path: Path, since: datetime) -> Farm:
         sources=file.sources,
         zones=file.zones,
         programs=programs,
+        groups=file.groups,
+        windows=file.windows,
+        dry_days=file.dry_days,
     )
 
 

@@ -80,12 +80,35 @@ def _no_room(farm: Farm, zone: Zone, claims: tuple[Taken, ...], stuck: frozenset
     }
     if zone.flow_l_min > source.capacity_l_min + ROUNDING_L_MIN:
         return Reason(code="flow-above-source", params=numbers)
+    full = _group_full(farm, zone, claims)
+    if full is not None:
+        return full
     rivals = [claim for claim in claims if claim.zone_id in neighbours]
+    alone = {other.id for other in farm.zones if other.exclusive}
+    if rivals and (zone.exclusive or any(claim.zone_id in alone for claim in rivals)):
+        free_at = _iso(max(claim.until for claim in rivals))
+        return Reason(code="source-busy", params=numbers | {"exclusive": "yes", "free_at": free_at})
     used = sum(claim.flow_l_min for claim in rivals)
     if used + zone.flow_l_min <= source.capacity_l_min + ROUNDING_L_MIN:
         return None
     free_at = _iso(min(claim.until for claim in rivals))
     return Reason(code="source-busy", params=numbers | {"used_l_min": round(used, 3), "free_at": free_at})
+
+
+def _group_full(farm: Farm, zone: Zone, claims: tuple[Taken, ...]) -> Reason | None:
+    """Return why a group of the zone (an elevation, a pipe, zones in sequence) has no room for it now."""
+    for group in farm.groups:
+        if zone.id not in group.zone_ids:
+            continue
+        rivals = [claim for claim in claims if claim.zone_id in group.zone_ids]
+        flow = sum(claim.flow_l_min for claim in rivals) + zone.flow_l_min
+        many = group.max_zones is not None and len(rivals) >= group.max_zones
+        if many or (group.max_l_min is not None and flow > group.max_l_min + ROUNDING_L_MIN):
+            params: dict[str, float | str] = {"group_id": group.id, "flow_l_min": zone.flow_l_min}
+            if not rivals:
+                return Reason(code="flow-above-source", params=params | {"capacity_l_min": group.max_l_min or 0.0})
+            return Reason(code="source-busy", params=params | {"free_at": _iso(min(one.until for one in rivals))})
+    return None
 
 
 def _zone(farm: Farm, zone_id: str) -> Zone | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.planning.runs import Run
-from irrigation.model import ActiveRun, Entry, Farm, PlanState, Timetable
+from irrigation.model import ActiveRun, Entry, Farm, Knowledge, PlanState, Timetable
 
 SETTLE = timedelta(seconds=10)
 """A start nearer than this is the board's already: a new timetable could reach it too late."""
@@ -59,6 +59,8 @@ def plan_state(
         if run.takes_water(now)
     ]
     stays = []
+    before_s = {source.id: source.supply_before_s for source in farm.sources}
+    leads = {zone.id: before_s[zone.source_id] for zone in farm.zones}
     for entry in fixed:
         wanted = standing(entry, farm)
         stays += [entry] if wanted else []
@@ -66,12 +68,19 @@ def plan_state(
             ActiveRun(
                 zone_id=entry.zone_id,
                 since=entry.start,
-                until=entry.start + timedelta(seconds=entry.max_s),
+                until=entry.start + timedelta(seconds=leads.get(entry.zone_id, 0) + entry.max_s),
                 flow_l_min=entry.flow_l_min,
                 entry_id=entry.id if wanted else None,
             )
         )
     return PlanState(active=tuple(active), settled=frozenset(settled) | {entry.id for entry in stays}), tuple(stays)
+
+
+def with_past(state: PlanState, ended: Iterable[Run], begun: Iterable[Entry], known: Knowledge) -> PlanState:
+    """Return the state with when runs ended, by how much those begun were shortened, and what is known."""
+    ends = {run.entry_id: run.ended_at for run in ended if run.entry_id is not None and run.ended_at is not None}
+    pcts = {entry.id: pct for entry in begun if isinstance(pct := entry.params.get("shortened_pct"), float)}
+    return replace(state, ended=ends, shortened_pct=pcts, known=known)
 
 
 def with_fixed(timetable: Timetable, fixed: Iterable[Entry]) -> Timetable:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from contract.messages import Open, Origin, Reason, RunEvent
-from irrigation.dose import lease_s
+from irrigation.dose import concrete, lease_s
 from irrigation.model import Dose, Zone
-from irrigation.run import UNDER_WAY, RunState, observe
+from irrigation.run import ENDS, UNDER_WAY, RunState, observe
 
 OVERDUE = timedelta(seconds=30)
 """A lease cannot outlive its deadline: this long after it a run without an end in the journal takes no more water."""
@@ -39,6 +39,9 @@ class Run:
     answered: bool = False
     entry_id: str | None = None
     program_id: str | None = None
+    ended_at: datetime | None = None
+    litres: float | None = None  # what the meter had counted when it ended
+    open_s: float | None = None
 
     @property
     def under_way(self) -> bool:
@@ -62,7 +65,7 @@ def from_order(order: Open, zone: Zone, now: datetime) -> Run:
         state=RunState.ACCEPTED,
         origin=order.origin,
         actor=order.actor,
-        dose=order.dose,
+        dose=concrete(order.dose, zone),
         max_s=max_s,
         flow_l_min=zone.flow_l_min,
         asked_at=now,
@@ -100,7 +103,11 @@ def follow(run: Run, event: RunEvent, now: datetime) -> Run:
     state = observe(run.state, event.state)
     if state == run.state:
         return run if run.answered else replace(run, answered=True)
-    return replace(run, state=state, answered=True, ends_by=min(run.ends_by, _ends_by(event, now)))
+    run = replace(run, state=state, answered=True, ends_by=min(run.ends_by, _ends_by(event, now)))
+    if state not in ENDS:
+        return run
+    ended_at = event.at if event.clock_trusted else now
+    return replace(run, ended_at=ended_at, litres=event.litres, open_s=event.open_s)
 
 
 def _ends_by(event: RunEvent, now: datetime) -> datetime:

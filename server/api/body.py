@@ -8,10 +8,11 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from irrigation.model import Calendar, Dose, ZoneDose
+from irrigation.model import Dose, DryDays, Group, Window
 from server.errors import Refused
-from server.farms import Clock
 from server.planning import Draft
+from server.records import HouseRules
+from server.rules import ProgramRules
 
 MAX_BODY = 64 * 1024
 
@@ -45,25 +46,31 @@ class HoldBody(Body):
     emergency: bool = False
 
 
-class ProgramBody(Body):
-    """A program as it is added."""
+class HouseRulesBody(Body):
+    """`PUT /farms/{farm_id}/rules`: all of them."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    enabled: bool = True
-    calendar: Annotated[Calendar, Field(discriminator="kind")]
-    starts: Annotated[tuple[Clock, ...], Field(min_length=1, max_length=24)]
-    zones: Annotated[tuple[ZoneDose, ...], Field(min_length=1, max_length=100)]
+    groups: Annotated[tuple[Group, ...], Field(max_length=100)] = ()
+    windows: Annotated[tuple[Window, ...], Field(max_length=24)] = ()
+    dry_days: DryDays | None = None
+
+    def rules(self) -> HouseRules:
+        """The same for the planner."""
+        return HouseRules(groups=self.groups, windows=self.windows, dry_days=self.dry_days)
+
+
+class ProgramBody(ProgramRules):
+    """A program as it is added."""
 
     def draft(self) -> Draft:
         """The same for the planner."""
-        return Draft(
-            name=self.name, enabled=self.enabled, calendar=self.calendar, starts=self.starts, zones=self.zones,
-            id=getattr(self, "id", None), version=getattr(self, "version", None),
-        )  # fmt: skip
+        return Draft(rules=self, id=getattr(self, "id", None), version=getattr(self, "version", None))
 
 
 class ProgramEdit(ProgramBody):
-    """A program as it was read and changed: what the server sets may stand in it, and only `version` counts."""
+    """A program as it was read and changed: what the server sets may stand in it, and only `version` counts.
+
+    Settings that it does not name stay as they are.
+    """
 
     version: Annotated[int, Field(ge=1)]
     id: str | None = None

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from irrigation.model import Hold
 from server import shapes
-from server.api.body import HoldBody, body, described
+from server.api.body import HoldBody, HouseRulesBody, body, described
 from server.api.doors import InThisFarm, Made, OfAlert, SignedIn
 from server.errors import Refused
 from server.live import Subscription
@@ -79,6 +79,21 @@ async def release(view: InThisFarm, account: SignedIn, made: Made) -> None:
 async def reset(view: InThisFarm, node_id: str, channel: str, account: SignedIn, made: Made) -> Json:
     """Let a valve open again that faults have locked; for technicians and managers. Its board has the last word."""
     return shapes.reset(await made.resets.ask(account, view, node_id, channel))
+
+
+@router.get("/farms/{farm_id}/rules")
+async def rules(view: InThisFarm) -> Json:
+    """What binds every program of the farm."""
+    return shapes.house_rules(view.farm)
+
+
+@router.put("/farms/{farm_id}/rules", openapi_extra=described(HouseRulesBody))
+async def set_rules(
+    view: InThisFarm, account: SignedIn, made: Made, given: Annotated[HouseRulesBody, body(HouseRulesBody)]
+) -> Json:
+    """Set what binds every program: groups of zones, allowed hours, days without water."""
+    await made.planning.set_rules(account, view, given.rules())
+    return shapes.house_rules(view.farm)
 
 
 @router.post("/alerts/{alert_id}/acknowledge")

@@ -36,6 +36,7 @@ STATUS = {
     "dose-above-cap": 422,
     "dose-needs-probe": 422,
     "hold-out-of-range": 422,
+    "depth-above-cap": 422,
     "litres-above-cap": 422,
     "unknown-zone": 422,
     "try-later": 429,

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
-from irrigation.model import Calendar, Hold, Program, Source, Zone, ZoneDose
+from irrigation.model import Hold, Source, Zone
+from server import rules
 from server.ledger.database import upsert
 from server.ledger.tables import farms, nodes, programs, skips, sources, zones
-from server.records import FarmRecord, ProgramRecord
+from server.records import FarmRecord, HouseRules, ProgramRecord
 
-_CALENDAR: TypeAdapter[Calendar] = TypeAdapter(Calendar)
-_PARTS: TypeAdapter[tuple[ZoneDose, ...]] = TypeAdapter(tuple[ZoneDose, ...])
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 _ZONE: TypeAdapter[Zone] = TypeAdapter(Zone)
 _HOLD: TypeAdapter[Hold] = TypeAdapter(Hold)
@@ -38,6 +37,7 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
     named = connection.execute(select(nodes).where(nodes.c.farm_id == farm_id).order_by(nodes.c.id))
     planned = connection.execute(select(programs).where(programs.c.farm_id == farm_id).order_by(programs.c.id))
     skipped = connection.execute(select(skips.c.entry_id).where(skips.c.farm_id == farm_id).order_by(skips.c.due))
+    house = rules.house_from_body(row.rules or {})
     return FarmRecord(
         id=row.id, name=row.name, cooperative=row.cooperative, tz=row.tz, lat=row.lat, lon=row.lon,
         help_phone=row.help_phone, version=row.version, report_every_s=row.report_every_s,
@@ -46,7 +46,7 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
         node_names={node.id: node.name for node in named},
         programs=tuple(_program(record) for record in planned),
         hold=None if row.hold is None else _HOLD.validate_python(row.hold, strict=False),
-        skips=tuple(skipped.scalars()),
+        skips=tuple(skipped.scalars()), groups=house.groups, windows=house.windows, dry_days=house.dry_days,
     )  # fmt: skip
 
 
@@ -58,9 +58,9 @@ def put_site(
     node_names: dict[str, str],
 ) -> None:
     """Add a farm or change its site: everything but its programs, hold and skips. Its version rises."""
-    known = tx.execute(select(farms.c.version, farms.c.hold).where(farms.c.id == site["id"])).first()
-    version, hold = (1, None) if known is None else (known.version + 1, known.hold)
-    upsert(tx, farms, site | {"version": version, "hold": hold})
+    known = tx.execute(select(farms.c.version, farms.c.hold, farms.c.rules).where(farms.c.id == site["id"])).first()
+    version, hold, held = (1, None, None) if known is None else (known.version + 1, known.hold, known.rules)
+    upsert(tx, farms, site | {"version": version, "hold": hold, "rules": held})
     for table in (sources, zones, nodes):
         tx.execute(delete(table).where(table.c.farm_id == site["id"]))
     of_table: list[tuple[Table, Iterable[Source | Zone]]] = [(sources, farm_sources), (zones, farm_zones)]
@@ -76,6 +76,11 @@ def put_site(
         tx.execute(insert(nodes), rows)
 
 
+def set_rules(tx: Connection, farm_id: str, house: HouseRules) -> None:
+    """Keep what binds every program of the farm."""
+    tx.execute(update(farms).where(farms.c.id == farm_id).values(rules=rules.house_body(house)))
+
+
 def zone_owner(connection: Connection, zone_id: str) -> str | None:
     """The farm that has this zone."""
     return connection.execute(select(zones.c.farm_id).where(zones.c.id == zone_id)).scalar()
@@ -89,12 +94,8 @@ def program_owner(connection: Connection, program_id: str) -> str | None:
 def put_program(tx: Connection, record: ProgramRecord) -> None:
     """Add a program or change one."""
     upsert(tx, programs, {
-        "id": record.id, "farm_id": record.farm_id, "name": record.name, "enabled": record.enabled,
-        "body": {
-            "calendar": _CALENDAR.dump_python(record.calendar, mode="json"),
-            "starts": list(record.starts),
-            "zones": _PARTS.dump_python(record.zones, mode="json", exclude_none=True),
-        },
+        "id": record.id, "farm_id": record.farm_id, "name": record.name, "enabled": record.planned.enabled,
+        "body": rules.body(record.planned),
         "version": record.version, "updated_at": record.updated_at, "updated_by": record.updated_by,
     })  # fmt: skip
 
@@ -124,34 +125,7 @@ def raise_version(tx: Connection, farm_id: str, above: int = 0) -> None:
 
 
 def _program(row: Row[Any]) -> ProgramRecord:
-    calendar = _CALENDAR.validate_python(row.body["calendar"], strict=False)
-    parts = _PARTS.validate_python(row.body["zones"], strict=False)
-    return program_record(
-        id=row.id, farm_id=row.farm_id, name=row.name, enabled=row.enabled, calendar=calendar,
-        starts=tuple(row.body["starts"]), zones=parts, version=row.version, updated_at=row.updated_at,
-        updated_by=row.updated_by,
-    )  # fmt: skip
-
-
-def program_record(
-    *,
-    id: str,
-    farm_id: str,
-    name: str,
-    enabled: bool,
-    calendar: Calendar,
-    starts: tuple[str, ...],
-    zones: tuple[ZoneDose, ...],
-    version: int,
-    updated_at: datetime,
-    updated_by: str,
-) -> ProgramRecord:
-    """A record with the planner's form of it; raise ValueError naming the field that is out of range."""
-    planned = Program(
-        id=id, name=name, calendar=calendar, starts=tuple(time.fromisoformat(start) for start in starts), zones=zones,
-        since=updated_at, enabled=enabled,
-    )  # fmt: skip
+    planned = rules.from_body(row.body, id=row.id, name=row.name, enabled=row.enabled, since=row.updated_at)
     return ProgramRecord(
-        id=id, farm_id=farm_id, name=name, enabled=enabled, calendar=calendar, starts=starts, zones=zones,
-        version=version, updated_at=updated_at, updated_by=updated_by, planned=planned,
+        farm_id=row.farm_id, version=row.version, updated_at=row.updated_at, updated_by=row.updated_by, planned=planned,
     )  # fmt: skip

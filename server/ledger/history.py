@@ -18,7 +18,7 @@ def dose_body(dose: Dose) -> dict[str, float]:
     """A dose without what it does not say."""
     said = {
         "minutes": dose.minutes, "litres": dose.litres, "until_moisture_pct": dose.until_moisture_pct,
-        "max_minutes": dose.max_minutes,
+        "max_minutes": dose.max_minutes, "depth_mm": dose.depth_mm, "start_below_pct": dose.start_below_pct,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}
 

@@ -76,6 +76,7 @@ farms = Table(
     Column("report_every_s", Float, nullable=False),
     Column("version", Integer, nullable=False),
     Column("hold", JSON(none_as_null=True), nullable=True),
+    Column("rules", JSON(none_as_null=True), nullable=True),  # groups, windows, dry_days
 )
 
 account_farms = Table(

@@ -1,6 +1,7 @@
 """One suite for every ledger: SQLite, and a real PostgreSQL. One schema by steps and by tables; farms set up and set up again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_the_example_farm_is_set_up_as_it_is_written(ledger: Ledger) -> None:
     assert (farm.name, farm.cooperative, farm.version) == ("Vườn nhà chị Mai", "HTX Đồi Sương", 1)
     assert {zone.node_id for zone in farm.zones} == set(farm.node_names) == {"board-1", "board-2", "board-3"}
     assert [source.capacity_l_min for source in farm.sources] == [60, 90]
-    assert {program.calendar.kind for program in farm.programs} == {"weekly", "every_n_days"}
+    assert {program.planned.calendar.kind for program in farm.programs} == {"weekly", "every_n_days"}
 
 
 def test_loading_a_farm_again_keeps_what_people_made_of_its_programs(ledger: Ledger, tmp_path: Path) -> None:
@@ -150,10 +151,7 @@ def test_loading_a_farm_again_keeps_what_people_made_of_its_programs(ledger: Led
         farm = farms.get(tx, "mai")
         assert farm is not None
         record = next(program for program in farm.programs if program.id == "sang-dau-tay")
-        changed = farms.program_record(
-            id=record.id, farm_id="mai", name="Sáng sớm", enabled=False, calendar=record.calendar,
-            starts=record.starts, zones=record.zones, version=5, updated_at=NOW, updated_by="mai",
-        )  # fmt: skip
+        changed = replace(record, version=5, planned=replace(record.planned, name="Sáng sớm", enabled=False, since=NOW))
         farms.put_program(tx, changed)
     text = FARM_FILE.read_text().replace("capacity_l_min = 60", "capacity_l_min = 55")
     (tmp_path / "farm.toml").write_text(text)

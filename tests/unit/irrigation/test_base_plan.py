@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from irrigation.base_plan import base_plan, due_base, handed_over_at_rest, next_base_start
+from irrigation.base_due import due_base, next_base_start
+from irrigation.base_plan import base_plan, handed_over_at_rest
 from irrigation.model import BaseEntry, EveryNDays, Farm, Hold, Weekly
 from irrigation.planner import compile_timetable
 from tests.unit.irrigation.farms import DAILY, NOTHING, farm, program, source, zone

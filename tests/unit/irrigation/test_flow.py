@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irrigation.flow import FlowProfile, first_free, micro
+from irrigation.flow import Claim, FlowProfile, first_free, micro, only_within
 
 CAPACITY = 5
 _TAKEN = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12), st.integers(1, 7)), max_size=8)
@@ -30,26 +30,36 @@ def test_the_earliest_place_is_the_first_moment_with_room_for_the_whole_length(
     assert profile.earliest(ready, length, flow) == next(fits)
 
 
-@given(_TAKEN, st.integers(0, 45), st.integers(0, 10), st.integers(1, CAPACITY))
-def test_forgetting_the_past_changes_no_future(
-    taken: list[tuple[int, int, int]], past: int, later: int, flow: int
+@given(_TAKEN, _TAKEN, st.integers(0, 45), st.integers(1, 10), st.integers(1, CAPACITY))
+def test_what_is_given_back_leaves_no_trace(
+    taken: list[tuple[int, int, int]], tried: list[tuple[int, int, int]], ready: int, length: int, flow: int
 ) -> None:
-    whole, forgetful = FlowProfile(CAPACITY), FlowProfile(CAPACITY)
-    for start, length, level in taken:
-        whole.take(start, start + length, level)
-        forgetful.take(start, start + length, level)
-    forgetful.forget(past)
-    assert forgetful.earliest(past + later, 4, flow) == whole.earliest(past + later, 4, flow)
+    plain, changed = FlowProfile(CAPACITY), FlowProfile(CAPACITY)
+    for start, each, level in taken:
+        plain.take(start, start + each, level)
+        changed.take(start, start + each, level)
+    for sign in (1, -1):
+        for start, each, level in tried:
+            changed.take(start, start + each, sign * level)
+    assert changed.earliest(ready, length, flow) == plain.earliest(ready, length, flow)
 
 
-def test_source_and_zone_must_both_be_free() -> None:
+def test_all_that_is_needed_must_be_free_at_once_each_for_its_own_length() -> None:
     source, zone = FlowProfile(10), FlowProfile(1)
     source.take(0, 10, 5)
     zone.take(10, 20, 1)
     source.take(20, 30, 5)
-    assert first_free(source, zone, 0, 5, 6) == 30
-    assert first_free(source, zone, 0, 5, 5) == 0
-    assert first_free(source, zone, 6, 5, 5) == 20
+    assert first_free([Claim(source, 6, 5), Claim(zone, 1, 5)], 0) == 30
+    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 5)], 0) == 0
+    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 5)], 6) == 20
+    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 12)], 0) == 20
+    assert first_free([], 7) == 7
+
+
+def test_a_window_is_free_within_its_spans_only() -> None:
+    hours = only_within([(40, 50), (10, 20), (15, 30)])
+    assert [hours.earliest(ready, 10, 1) for ready in (0, 10, 20, 21, 40, 41)] == [10, 10, 20, 40, 40, 41]
+    assert only_within([]).earliest(3, 10, 1) == 3
 
 
 def test_nothing_is_taken_by_what_has_ended() -> None:

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from irrigation.base_plan import due_base, handed_over_at_rest
-from irrigation.calendar import due_dates, local_to_utc
+from irrigation.base_due import due_base
+from irrigation.base_plan import handed_over_at_rest
+from irrigation.identity import due_id
 from irrigation.model import ActiveRun, Entry, Farm, Hold, PlanState, Rule, Timetable
-from irrigation.occurrence import due_id
+from irrigation.occurrence import moments
 from irrigation.planner import LATE_WINDOW, compile_timetable
+from irrigation.windows import Place
 from tests.unit.irrigation.farms import (
     NOTHING,
     active_runs,
@@ -71,14 +73,14 @@ def test_a_programs_zones_run_one_after_the_other(farm: Farm, now: datetime) -> 
 def test_each_due_watering_is_in_the_timetable_exactly_once(farm: Farm, now: datetime) -> None:
     timetable = compile_timetable(farm, NOTHING, now, days=DAYS, version=1)
     tz, today = ZoneInfo(farm.tz), now.date()
+    place = Place(tz, farm.lat, farm.lon)
     certain = {
-        due_id(program.id, day, start, part.zone_id)
+        due_id(program.id, firing.day, firing.key, part.zone_id)
         for program in farm.programs
         if program.enabled
-        for day in due_dates(program.calendar, today - timedelta(days=2), today + timedelta(days=DAYS + 2))
-        for start in program.starts
-        if now - LATE_WINDOW < (due := local_to_utc(day, start, tz)) <= now + timedelta(days=DAYS)
-        if due >= program.since
+        for firing in moments(program, place, today - timedelta(days=2), today + timedelta(days=DAYS + 2))
+        if now - LATE_WINDOW < firing.due <= now + timedelta(days=DAYS)
+        if firing.due >= program.since
         for part in program.zones
     }
     found = Counter(plan_ids(timetable))

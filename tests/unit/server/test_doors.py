@@ -42,6 +42,8 @@ TABLE: dict[tuple[str, str], Call] = {
     ("PUT", "/api/v1/farms/{farm_id}/hold"): Call(200, body=HOLD),
     ("DELETE", "/api/v1/farms/{farm_id}/hold"): Call(204),
     ("POST", "/api/v1/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset"): Call(202, "thanh hoa"),
+    ("GET", "/api/v1/farms/{farm_id}/rules"): Call(200),
+    ("PUT", "/api/v1/farms/{farm_id}/rules"): Call(200, EDITORS, {"windows": [{"begin": "20:00", "end": "08:00"}]}),
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Call(200),
     ("POST", "/api/v1/zones/{zone_id}/runs"): Call(202, body=WATER),
     ("GET", "/api/v1/zones/{zone_id}/runs"): Call(200),

@@ -62,7 +62,14 @@ def test_the_whole_cap_of_a_day_can_be_used() -> None:
 
 
 def test_a_moisture_dose_opens_with_a_probe_that_answers() -> None:
-    assert reason(order(dose=Dose(until_moisture_pct=36, max_minutes=20)), standing(fresh_probe=True)) is None
+    assert reason(order(dose=Dose(until_moisture_pct=36, max_minutes=20)), standing(moisture_pct=40)) is None
+
+
+def test_a_dose_with_two_thresholds_waters_only_soil_that_is_drier_than_the_lower_one() -> None:
+    twice = order(dose=Dose(until_moisture_pct=36, max_minutes=20, start_below_pct=28))
+    assert reason(twice, standing(moisture_pct=27.9)) is None
+    assert reason(twice, standing(moisture_pct=28.0)) == "wet-enough"
+    assert reason(twice, standing()) == "no-fresh-probe"
 
 
 def test_the_refusal_says_the_cap_and_what_was_asked() -> None:

@@ -6,7 +6,7 @@ from datetime import date, time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irrigation.occurrence import due_id
+from irrigation.identity import due_id
 
 _TOKEN = re.compile(r"[A-Za-z0-9_:.-]{1,80}")  # contract.messages.Token
 _SLUGS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,47}", fullmatch=True)
@@ -21,7 +21,7 @@ def test_an_id_reads_as_what_it_names() -> None:
 
 def test_an_id_too_long_for_the_wire_keeps_its_beginning_and_a_stable_hash() -> None:
     found = due_id("p" * 48, date(2026, 11, 23), time(5, 30), "z" * 48)
-    assert found == "pppppppppppppppppppppppp:20261123:0530:zzzzzzzzzzzzzzzzzzzz:489533c301da"
+    assert found == "pppppppppppppppppppppppp:20261123:0530:zzzzzzzzzzzzzzzz:489533c301da"
 
 
 @given(_KEYS)

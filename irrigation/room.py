@@ -1,0 +1,113 @@
+"""What sources, zones, groups, hours and clocks leave free, and the first place for a watering."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from irrigation.farm import Farm
+from irrigation.flow import Claim, FlowProfile, first_free, micro, only_within
+from irrigation.knowledge import PlanState
+from irrigation.site import Group, Zone
+from irrigation.source import gives_again
+from irrigation.starts import Window
+from irrigation.windows import Place, spans
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+SECOND = 1_000_000  # ticks
+_AROUND = timedelta(days=3)
+_AFTER = timedelta(days=10)
+
+
+class Room:
+    """Profiles over time, in ticks since 1970, of all that a watering needs. Longer than `until` by some days."""
+
+    def __init__(self, farm: Farm, state: PlanState, now: datetime, until: datetime) -> None:
+        self._place = Place(ZoneInfo(farm.tz), farm.lat, farm.lon)
+        self._dates = (now - _AROUND).date(), (until + _AFTER).date()
+        self._hours: dict[tuple[Window, ...], FlowProfile] = {}
+        self._farm_windows = farm.windows
+        self._sources = {source.id: source for source in farm.sources}
+        self._flows = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
+        self._idle = {zone.id: FlowProfile(1) for zone in farm.zones}
+        self._groups: dict[str, list[tuple[Group, FlowProfile, FlowProfile]]] = {zone.id: [] for zone in farm.zones}
+        for group in farm.groups:
+            shared = (group, FlowProfile(micro(group.max_l_min or 0.0)), FlowProfile(group.max_zones or 0))
+            for zone_id in group.zone_ids:
+                self._groups[zone_id].append(shared)
+        for source in farm.sources:
+            again = gives_again(source, state.known.troubles.get(source.id), now)
+            self._flows[source.id].take(ticks(now), ticks(again), micro(source.capacity_l_min))
+        zones = {zone.id: zone for zone in farm.zones}
+        for run in state.active:
+            if run.zone_id in zones:
+                since = ticks(max(now, run.since or now))
+                for claim in self._claims(zones[run.zone_id], micro(run.flow_l_min), 0):
+                    claim.of.take(since, ticks(run.until), claim.flow)
+
+    def earliest(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
+        """Return the first moment from `ready` on at which the zone may water and has the flow, for that long."""
+        claims = self._claims(zone, micro(zone.flow_l_min), length_s * SECOND) + self._open_hours(
+            zone, windows, length_s
+        )
+        return EPOCH + first_free(claims, ticks(ready)) * TICK
+
+    def allowed(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
+        """Return the same for a farm on which nothing else waters: what the allowed hours alone say."""
+        return EPOCH + first_free(self._open_hours(zone, windows, length_s), ticks(ready)) * TICK
+
+    def take(self, zone: Zone, start: datetime, length_s: int, *, back: bool = False) -> None:
+        """Take a place, or give one back."""
+        begin = ticks(start)
+        for claim in self._claims(zone, micro(zone.flow_l_min), length_s * SECOND):
+            claim.of.take(begin, begin + claim.length, -claim.flow if back else claim.flow)
+
+    def close(self, begin: datetime, end: datetime) -> None:
+        """Let no zone water during that span."""
+        for idle in self._idle.values():
+            idle.take(ticks(begin), ticks(end), 1)
+
+    def too_much_for(self, zone: Zone) -> tuple[float, str] | None:
+        """Return the limit (L/min, and whose) that the zone alone exceeds, None when it exceeds none."""
+        source = self._sources[zone.source_id]
+        if micro(zone.flow_l_min) > micro(source.capacity_l_min):
+            return source.capacity_l_min, source.id
+        for group, _, _ in self._groups[zone.id]:
+            if group.max_l_min is not None and micro(zone.flow_l_min) > micro(group.max_l_min):
+                return group.max_l_min, group.id
+        return None
+
+    def _claims(self, zone: Zone, flow: int, length: int) -> list[Claim]:
+        source = self._flows[zone.source_id]
+        claims = [
+            Claim(source, source.capacity if zone.exclusive else flow, length), Claim(self._idle[zone.id], 1, length)
+        ]  # fmt: skip
+        for group, flows, count in self._groups[zone.id]:
+            if group.max_l_min is not None:
+                claims.append(Claim(flows, flow, length))
+            if group.max_zones is not None:
+                claims.append(Claim(count, 1, length))
+        return claims
+
+    def _open_hours(self, zone: Zone, windows: tuple[Window, ...], length_s: int) -> list[Claim]:
+        source = self._sources[zone.source_id]
+        found = [Claim(self._hours_of(each), 1, length_s * SECOND) for each in (self._farm_windows, windows) if each]
+        if source.power:
+            found.append(Claim(self._hours_of(source.power), 1, (length_s + source.supply_after_s) * SECOND))
+        return found
+
+    def _hours_of(self, windows: tuple[Window, ...]) -> FlowProfile:
+        if windows not in self._hours:
+            first, last = self._dates
+            self._hours[windows] = open_hours(windows, self._place, first, last)
+        return self._hours[windows]
+
+
+def open_hours(windows: Iterable[Window], place: Place, first: date, last: date) -> FlowProfile:
+    """Return a profile that is free within the windows, in ticks."""
+    return only_within((ticks(begin), ticks(end)) for begin, end in spans(windows, place, first, last))
+
+
+def ticks(moment: datetime) -> int:
+    """Return the microseconds since 1970."""
+    return (moment - EPOCH) // TICK
