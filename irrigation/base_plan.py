@@ -151,8 +151,8 @@ def _lines(program: Program, farm: Farm, place: Place, today: date) -> Iterator[
     if isinstance(program.calendar, Cron):
         from irrigation.cron import cron_starts
 
-        first = next(due_dates(program.calendar, today, date.max))  # every due day has the same times
-        for _, at in cron_starts(program.calendar.expression, first, first):
+        found = cron_starts(program.calendar.expression, today - _DAY, today + DATES_AHEAD)
+        for at in dict.fromkeys(at for _, at in found):  # every due day has the same times
             yield _Line(program, at, start_key(at), calendar)
         return
     for start in program.starts:

@@ -27,11 +27,17 @@ _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 def _start(value: Any, as_sun: ValidatorFunctionWrapHandler) -> Any:
     """A clock time, or else the sun's: one sentence when it is neither."""
-    if not isinstance(value, str):
-        return as_sun(value)
-    if not _CLOCK.fullmatch(value):
+    if isinstance(value, str):
+        return _clock(value)
+    if isinstance(value, dict) and isinstance(value.get("otherwise"), str):
+        value = value | {"otherwise": _clock(value["otherwise"])}  # JSON ends at this validator, and its texts with it
+    return as_sun(value)
+
+
+def _clock(text: str) -> time:
+    if not _CLOCK.fullmatch(text):
         raise ValueError("a time of day such as 05:30 is needed, or a sunrise or sunset")
-    return time.fromisoformat(value)
+    return time.fromisoformat(text)
 
 
 StartField = Annotated[Sun, WrapValidator(_start)]

@@ -7,10 +7,13 @@ export type Mode = 'minutes' | 'litres' | 'moisture';
 export const MODES: Mode[] = ['minutes', 'litres', 'moisture'];
 const PRESET_MINUTES = [10, 15, 20, 30, 45];
 
+/** Whether the picker can show the dose as it is; one that it cannot is kept and said in words. */
+export const pickable = (dose: Dose): boolean => !('depth_mm' in dose) && !('start_below_pct' in dose);
+
 export const modeOf = (dose: Dose): Mode => ('minutes' in dose ? 'minutes' : 'litres' in dose ? 'litres' : 'moisture');
 
 export const amountOf = (dose: Dose): number =>
-  'minutes' in dose ? dose.minutes : 'litres' in dose ? dose.litres : dose.until_moisture_pct;
+  'minutes' in dose ? dose.minutes : 'litres' in dose ? dose.litres : 'depth_mm' in dose ? dose.depth_mm : dose.until_moisture_pct;
 
 export const capMinutes = (zone: Zone): number => Math.max(1, Math.floor(zone.max_run_s / 60));
 

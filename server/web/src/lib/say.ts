@@ -8,6 +8,8 @@ import { t, tCode } from './words.svelte';
 export function doseText(dose: Dose): string {
   if ('minutes' in dose) return t('dose.minutes', { n: dose.minutes });
   if ('litres' in dose) return t('dose.litres', { n: dose.litres });
+  if ('depth_mm' in dose) return t('dose.depth', { n: dose.depth_mm });
+  if (dose.start_below_pct !== undefined) return t('dose.between', { low: dose.start_below_pct, n: dose.until_moisture_pct });
   return t('dose.moisture', { n: dose.until_moisture_pct });
 }
 

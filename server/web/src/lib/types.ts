@@ -17,7 +17,8 @@ export interface Coded { code: string; params: Params }
 export type Dose =
   | { minutes: number }
   | { litres: number; max_minutes: number }
-  | { until_moisture_pct: number; max_minutes: number };
+  | { until_moisture_pct: number; max_minutes: number; start_below_pct?: number }
+  | { depth_mm: number; max_minutes?: number };
 
 export type RunState =
   | 'asked' | 'accepted' | 'opening' | 'open' | 'watering' | 'closing' | 'done'
@@ -124,14 +125,37 @@ export interface Snapshot {
 
 export type Calendar =
   | { kind: 'weekly'; days: number[] }
-  | { kind: 'every_n_days'; n: number; anchor: string };
+  | { kind: 'every_n_days'; n: number; anchor: string }
+  | { kind: 'odd_days' }
+  | { kind: 'even_days' }
+  | { kind: 'month_days'; days?: number[]; last?: boolean }
+  | { kind: 'dates'; dates: string[] }
+  | { kind: 'cron'; expression: string };
 
-export interface ProgramDraft {
+/** A farm-local HH:MM, or the sun's time. */
+export type Start = string | { sun: 'sunrise' | 'sunset'; offset_min?: number; otherwise?: string };
+
+export interface Window { begin: Start; end: Start }
+
+/** What a program need not say (docs/programs.md). The app says it in words, edits none of it and loses none of it. */
+export interface ProgramMore {
+  repeat?: { every_min: number; times?: number; until?: string };
+  seasons?: { first: string; last: string }[];
+  dry_days?: { weekdays?: number[]; dates?: string[] };
+  windows?: Window[];
+  finish?: { if_late: 'earlier' | 'shorten' | 'skip'; earlier_min?: number };
+  adjust?: { pct?: number; months_pct?: number[]; curve?: { day: string; pct: number }[]; least_minutes?: number; step_s?: number };
+  order?: 'given' | 'driest-first' | 'together';
+  pause_s?: number;
+  priority?: number;
+}
+
+export interface ProgramDraft extends ProgramMore {
   name: string;
   enabled: boolean;
   calendar: Calendar;
-  starts: string[];
-  zones: { zone_id: string; dose: Dose }[];
+  starts: Start[];
+  zones: { zone_id: string; dose: Dose; cycle?: { on_minutes: number; soak_minutes: number } }[];
 }
 
 export interface Program extends ProgramDraft {

@@ -1,0 +1,68 @@
+"""docs/programs.md: each example is loaded, compiled, and starts when the page says."""
+
+import json
+import re
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import TypeAdapter
+
+from irrigation.model import Dose, Entry, Farm, Group, PlanState, Skip, Source, Zone
+from irrigation.planner import compile_timetable
+from server.rules import ProgramRules
+
+PAGE = (Path(__file__).parents[3] / "docs/programs.md").read_text()
+EXAMPLES = re.findall(r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)\n(.*?)```", PAGE, re.DOTALL)
+TZ = ZoneInfo("Asia/Ho_Chi_Minh")
+TANK = Source(id="tank", name="Tank", capacity_l_min=30)
+ZONES = tuple(
+    Zone(
+        id=name, name=name, node_id="board", channel=name, source_id="tank", area_m2=100, flow_l_min=flow,
+        has_meter=name == "tea", sensors=("soil",),
+    )
+    for name, flow in (("tea", 20.0), ("plum", 10.0), ("herbs", 10.0))
+)  # fmt: skip
+
+
+def told(one: Entry | Skip) -> str:
+    if isinstance(one, Skip):
+        return f"skip {one.due.astimezone(TZ):%Y-%m-%d %H:%M} {one.zone_id} {one.rule}"
+    return f"{one.start.astimezone(TZ):%Y-%m-%d %H:%M} {one.zone_id} {amount(one.dose)}"
+
+
+def amount(dose: Dose) -> str:
+    if dose.until_moisture_pct is not None:
+        below = f" from below {dose.start_below_pct:g} %" if dose.start_below_pct is not None else ""
+        return f"{dose.max_minutes:g} min at most, to {dose.until_moisture_pct:g} %{below}"
+    return f"{dose.minutes:g} min" if dose.minutes is not None else f"{dose.litres:g} L"
+
+
+def test_the_page_has_an_example_of_every_setting() -> None:
+    assert PAGE.count("```json") == PAGE.count("```starts") == len(EXAMPLES)
+    kinds = {json.loads(example[0])["calendar"]["kind"] for example in EXAMPLES}
+    assert kinds >= {"weekly", "every_n_days", "odd_days", "month_days", "dates", "cron"}
+    missing = [name for name in ProgramRules.model_fields if f'"{name}"' not in PAGE and f"`{name}`" not in PAGE]
+    assert missing == ["name", "enabled"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0][13:60])
+def test_an_example_starts_when_the_page_says(example: tuple[str, str, str, str]) -> None:
+    written, first, days, starts = example
+    rules = ProgramRules.model_validate_json(json.dumps({"name": "Example"} | json.loads(written)))
+    now = datetime.fromisoformat(first).replace(tzinfo=TZ)
+    program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
+    farm = Farm(id="f", name="F", tz=TZ.key, lat=21.19, lon=104.1, sources=(TANK,), zones=ZONES, programs=(program,))
+    table = compile_timetable(farm, PlanState(), now - timedelta(minutes=1), days=int(days), version=1)
+    assert [told(one) for one in (*table.entries, *table.skipped)] == starts.splitlines()
+
+
+def test_the_page_shows_sources_and_groups_as_a_farm_file_takes_them() -> None:
+    (written,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    table = tomllib.loads(written)
+    sources = TypeAdapter(tuple[Source, ...]).validate_json(json.dumps(table["sources"]))
+    groups = TypeAdapter(tuple[Group, ...]).validate_json(json.dumps(table["groups"]))
+    Farm(id="f", name="F", tz="UTC", lat=0, lon=0, sources=sources, zones=ZONES, groups=groups)
+    assert (sources[0].enough_pct, groups[1].max_zones) == (30, 1)
