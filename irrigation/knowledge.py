@@ -85,12 +85,14 @@ class ActiveRun:
 class PlanState:
     """What has happened: runs under way, the ids of due waterings already started or settled, and what is known.
 
-    `ended` says when the run of a due watering ended: soak and pauses count from it. `shortened_pct` is by how much one
-    was shortened, so that the rest of its program is too. Those of the last day suffice.
+    `ended` says when the run of a due watering ended: soak and pauses count from it. `shortened_pct` is to how much one
+    was shortened, so that the rest of its program is too; `owed_s` what was carried to it, so that its later parts are
+    as they were. Those of the last day suffice.
     """
 
     active: tuple[ActiveRun, ...] = ()
     settled: frozenset[str] = frozenset()
     ended: dict[str, datetime] = field(default_factory=dict)
     shortened_pct: dict[str, float] = field(default_factory=dict)
+    owed_s: dict[str, float] = field(default_factory=dict)
     known: Knowledge = Knowledge()

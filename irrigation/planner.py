@@ -125,7 +125,7 @@ class _Plan:
         self._skips = frozenset(farm.skips)
         self._ends = state.ended | {run.entry_id: run.until for run in state.active if run.entry_id is not None}
         self._settled = state.settled | {run.entry_id for run in state.active if run.entry_id is not None}
-        self._shortened = state.shortened_pct
+        self._shortened, self._owed = state.shortened_pct, state.owed_s
         self._capacity = {source.id: source.capacity_l_min for source in farm.sources}
         self._again = {each.id: gives_again(each, state.known.troubles.get(each.id), now) for each in farm.sources}
         self._carried = {(each.program_id, each.zone_id): each for each in state.known.carried}
@@ -152,7 +152,10 @@ class _Plan:
         owed = {}
         for part in firing.program.zones:
             carried = self._carried.get((firing.program.id, part.zone_id))
-            if carried is not None:
+            begun_with = self._owed.get(firing.id_of(part.zone_id))
+            if begun_with is not None:
+                owed[part.zone_id] = begun_with
+            elif carried is not None:
                 own = carried.by == firing.id_of(part.zone_id)
                 owed[part.zone_id] = carried.before_s if own else carried.seconds
         return owed
@@ -275,7 +278,7 @@ class _Plan:
         if begun:
             pct = next((self._shortened[piece.id] for piece in found if piece.id in self._shortened), None)
             found = found if pct is None else self._shortened_to(firing, found, pct) or found
-            return self._place(firing, found, firing.due)
+            return self._place(firing, found, min(firing.due, self._now))  # it may have begun earlier than due
         begin = finish - self._sequencer.span_s(found) * _SECOND
         limit = finish + min(LATE_FINISH, max(timedelta(0), self._now - begin))
         placed = self._in_time(firing, found, begin, limit)

@@ -57,6 +57,7 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
     The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
+    The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
     it says anything of them. Programs belong to the people: those in the file are what a new farm begins with. A farm
     that is there already keeps its own, also what was changed or deleted.
     """

@@ -235,11 +235,16 @@ class FarmView:
             for run in self.runs.values() if run.state in UNDER_WAY
         )  # fmt: skip
         mine = [run for run in self.runs.values() if run.entry_id is not None]
-        shortened = {entry.id: entry.params.get("shortened_pct") for entry in (self.plan.entries if self.plan else ())}
+        begun = [entry for entry in (self.plan.entries if self.plan else ()) if entry.id in self.settled]
+
+        def of_begun(name: str) -> dict[str, float]:
+            return {each.id: value for each in begun if isinstance(value := each.params.get(name), float)}
+
         return PlanState(
             active=active, settled=frozenset(self.settled),
             ended={run.entry_id: run.ended_at for run in mine if run.entry_id and run.ended_at},
-            shortened_pct={id_: pct for id_, pct in shortened.items() if isinstance(pct, float)},
+            shortened_pct=of_begun("shortened_pct"),
+            owed_s=of_begun("owed_s"),
             known=(self.plan.known if self.plan else None) or Knowledge(),
         )  # fmt: skip
 

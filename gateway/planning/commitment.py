@@ -77,10 +77,12 @@ def plan_state(
 
 
 def with_past(state: PlanState, ended: Iterable[Run], begun: Iterable[Entry], known: Knowledge) -> PlanState:
-    """Return the state with when runs ended, by how much those begun were shortened, and what is known."""
+    """Return the state with when runs ended, how those begun were adjusted, and what is known."""
     ends = {run.entry_id: run.ended_at for run in ended if run.entry_id is not None and run.ended_at is not None}
-    pcts = {entry.id: pct for entry in begun if isinstance(pct := entry.params.get("shortened_pct"), float)}
-    return replace(state, ended=ends, shortened_pct=pcts, known=known)
+    entries = tuple(begun)
+    pcts = {entry.id: pct for entry in entries if isinstance(pct := entry.params.get("shortened_pct"), float)}
+    owed = {entry.id: owed_s for entry in entries if isinstance(owed_s := entry.params.get("owed_s"), float)}
+    return replace(state, ended=ends, shortened_pct=pcts, owed_s=owed, known=known)
 
 
 def with_fixed(timetable: Timetable, fixed: Iterable[Entry]) -> Timetable:

@@ -56,7 +56,8 @@ def test_an_example_starts_when_the_page_says(example: tuple[str, str, str, str]
     program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
     farm = Farm(id="f", name="F", tz=TZ.key, lat=21.19, lon=104.1, sources=(TANK,), zones=ZONES, programs=(program,))
     table = compile_timetable(farm, PlanState(), now - timedelta(minutes=1), days=int(days), version=1)
-    assert [told(one) for one in (*table.entries, *table.skipped)] == starts.splitlines()
+    everything: list[Entry | Skip] = [*table.entries, *table.skipped]
+    assert [told(one) for one in everything] == starts.splitlines()
 
 
 def test_the_page_shows_sources_and_groups_as_a_farm_file_takes_them() -> None:
