@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import limits, readings, size, taps
+from tests.bench import limits, plans, readings, size, taps
 from tests.bench.limits import percentile
 from tests.bench.table import Table
 from tests.e2e.house import House
@@ -54,7 +54,12 @@ def app(table: Table, _processes: Processes, _folder: Path) -> None:
     table.at_most("first load of the app, gzip", size.first_load_kb(), 60, "kB")
 
 
-PARTS: dict[str, Part] = {"demo": demo, "tap": tap, "wire": wire, "app": app}
+def plan(table: Table, _processes: Processes, _folder: Path) -> None:
+    """A plan of 14 days for 200 zones and 60 programs."""
+    table.at_most("14 days for 200 zones and 60 programs", plans.compile_ms(), 200, "ms")
+
+
+PARTS: dict[str, Part] = {"demo": demo, "tap": tap, "wire": wire, "app": app, "plan": plan}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -52,8 +52,9 @@ def test_a_program_with_a_finish_never_ends_after_it(of: Farm, now: datetime) ->
                 assert entry.start + length(of, entry) <= times[one.id + key + day]
 
 
+@pytest.mark.timeout(300)  # sixty days of plans, eight times over, for each farm
 @given(rich_farms(), nows | moments_near_changes, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_is_previewed_for_sixty_days_is_what_runs(of: Farm, now: datetime, data: st.DataObject) -> None:
     preview = compile_timetable(of, NOTHING, now, days=60, version=1)
     night = Night(of, preview)
