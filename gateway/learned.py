@@ -6,8 +6,8 @@ from contract.messages import Event, Quality, Quantity, Reading
 from gateway.journal import Journal
 from gateway.planning import learning
 from gateway.planning.runs import Run
+from irrigation.carried import carried_after
 from irrigation.model import Carried, Entry, Farm, Knowledge, Moisture, Skip
-from irrigation.planner import carried_after
 
 _Flows = dict[str, tuple[float, ...]]
 

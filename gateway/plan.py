@@ -18,8 +18,8 @@ from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_
 from gateway.planning.dispatch import Held
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
+from irrigation.carried import carried_after
 from irrigation.model import Entry, Farm, Skip, Timetable
-from irrigation.planner import carried_after
 
 log = logging.getLogger(__name__)
 

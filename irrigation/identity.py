@@ -11,11 +11,12 @@ _LONGEST_ID = 76  # the wire's limit is 80, and the parts of a watering add up t
 def due_id(program_id: str, day: date, start: time | str, zone_id: str) -> str:
     """Return the id of a due watering: `program:date:start:zone`, or stumps and a hash where that is too long."""
     at = start_key(start) if isinstance(start, time) else start
-    full = f"{program_id}:{day:%Y%m%d}:{at}:{zone_id}"
+    on = day.isoformat().replace("-", "")
+    full = f"{program_id}:{on}:{at}:{zone_id}"
     if len(full) <= _LONGEST_ID:
         return full
     digest = hashlib.sha256(full.encode()).hexdigest()[:12]
-    return f"{program_id[:24]}:{day:%Y%m%d}:{at}:{zone_id[:16]}:{digest}"
+    return f"{program_id[:24]}:{on}:{at}:{zone_id[:16]}:{digest}"
 
 
 def part_id(whole_id: str, part: int) -> str:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from irrigation.base_plan import base_plan
+from irrigation.carried import carried_after, with_learned_flows
 from irrigation.dose import asked_s, scaled
 from irrigation.knowledge import Knowledge, Trouble
-from irrigation.model import Carried, Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
+from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
 from irrigation.room import Room
 from irrigation.source import gives_again
@@ -56,36 +57,6 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
         base=base_plan(farm, now),
         known=state.known,
     )
-
-
-def with_learned_flows(farm: Farm, known: Knowledge) -> Farm:
-    """Return the farm with the flows that were learned in place of the nominal ones."""
-    if not known.flows_l_min:
-        return farm
-    learned = known.flows_l_min
-    return replace(farm, zones=tuple(_with_flow(zone, learned.get(zone.id, zone.flow_l_min)) for zone in farm.zones))
-
-
-def carried_after(known: Knowledge, done: Iterable[Entry | Skip]) -> Knowledge:
-    """Return what is known after these have been carried out or passed over: what each says that it carries on."""
-    carried = {(each.program_id, each.zone_id): each for each in known.carried}
-    for one in done:
-        after, before = one.params.get("carried_s"), one.params.get("owed_s", 0.0)
-        held = carried.get((one.program_id, one.zone_id))
-        if (
-            isinstance(after, (int, float))
-            and isinstance(before, (int, float))
-            and (held is None or held.due < one.due)
-        ):
-            carried[one.program_id, one.zone_id] = Carried(
-                program_id=one.program_id, zone_id=one.zone_id, seconds=after, before_s=before,
-                by=one.id, due=one.due,
-            )  # fmt: skip
-    return replace(known, carried=tuple(carried[key] for key in sorted(carried)))
-
-
-def _with_flow(zone: Zone, flow_l_min: float) -> Zone:
-    return zone if flow_l_min == zone.flow_l_min else replace(zone, flow_l_min=flow_l_min)
 
 
 def _dryness(farm: Farm, known: Knowledge, now: datetime) -> dict[str, float]:

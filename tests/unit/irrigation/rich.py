@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 
 from hypothesis import strategies as st
 
+from irrigation.carried import carried_after
 from irrigation.model import (
     ActiveRun,
     Adjust,
@@ -35,7 +36,7 @@ from irrigation.model import (
     Window,
     ZoneDose,
 )
-from irrigation.planner import carried_after, compile_timetable
+from irrigation.planner import compile_timetable
 from irrigation.timetable import Entry
 from tests.unit.irrigation.farms import DAILY, LONG_AGO, TIME_ZONES, farm, source, zone
 

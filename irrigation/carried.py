@@ -1,0 +1,40 @@
+"""What is known taken into account: learned flows, and what due waterings leave owed to the next."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from irrigation.amount import Carried
+from irrigation.farm import Farm
+from irrigation.knowledge import Knowledge
+from irrigation.site import Zone
+from irrigation.timetable import Entry, Skip
+
+
+def with_learned_flows(farm: Farm, known: Knowledge) -> Farm:
+    """Return the farm with the flows that were learned in place of the nominal ones."""
+    if not known.flows_l_min:
+        return farm
+    learned = known.flows_l_min
+    return replace(farm, zones=tuple(_with_flow(zone, learned.get(zone.id, zone.flow_l_min)) for zone in farm.zones))
+
+
+def carried_after(known: Knowledge, done: Iterable[Entry | Skip]) -> Knowledge:
+    """Return what is known after these have been carried out or passed over: what each says that it carries on."""
+    carried = {(each.program_id, each.zone_id): each for each in known.carried}
+    for one in done:
+        after, before = one.params.get("carried_s"), one.params.get("owed_s", 0.0)
+        held = carried.get((one.program_id, one.zone_id))
+        if (
+            isinstance(after, (int, float))
+            and isinstance(before, (int, float))
+            and (held is None or held.due < one.due)
+        ):
+            carried[one.program_id, one.zone_id] = Carried(
+                program_id=one.program_id, zone_id=one.zone_id, seconds=after, before_s=before,
+                by=one.id, due=one.due,
+            )  # fmt: skip
+    return replace(known, carried=tuple(carried[key] for key in sorted(carried)))
+
+
+def _with_flow(zone: Zone, flow_l_min: float) -> Zone:
+    return zone if flow_l_min == zone.flow_l_min else replace(zone, flow_l_min=flow_l_min)
