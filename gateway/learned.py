@@ -50,7 +50,9 @@ class Learned:
     def measured(self, node_id: str, records: Iterable[Reading | Event]) -> None:
         """Remember the last good moisture of each probe."""
         for one in records:
-            if not isinstance(one, Reading) or (one.quantity, one.quality) != (Quantity.SOIL_MOISTURE, Quality.GOOD):
+            if not isinstance(one, Reading) or one.value is None:
+                continue
+            if (one.quantity, one.quality) != (Quantity.SOIL_MOISTURE, Quality.GOOD):
                 continue
             key = (one.node_id or node_id, one.sensor)
             if key not in self._moistures or self._moistures[key].at <= one.at:

@@ -60,6 +60,7 @@ TABLE: dict[tuple[str, str], Call] = {
     ("POST", "/api/v1/farms/{farm_id}/preview"): Call(200, body={"programs": [PROGRAM]}),
     ("GET", "/api/v1/farms/{farm_id}/decisions"): Call(200),
     ("GET", "/api/v1/zones/{zone_id}/series"): Call(200),
+    ("GET", "/api/v1/zones/{zone_id}/readings"): Call(200),
     ("GET", "/api/v1/farms/{farm_id}/water-use"): Call(200),
     ("GET", "/api/v1/healthz"): Call(200, public=True),
     ("GET", "/api/v1/readyz"): Call(200, public=True),
