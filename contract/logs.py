@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TextIO
 
 MAX_VALUE = 4000
 """Characters of one value; of a longer one, such as a traceback, the end is kept, where the error stands."""
@@ -33,7 +33,7 @@ _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERRO
 def start_log(level: str = "info", environ: Mapping[str, str] = os.environ) -> None:
     """Log to stderr from now on. Under systemd the journal keeps time and priority; elsewhere a line has its time."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Logfmt(journal=_to_journal(sys.stderr.fileno(), environ)))
+    handler.setFormatter(Logfmt(journal=_to_journal(sys.stderr, environ)))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)  # noqa: FBT003 - its name in the library
     for talkative in ("apscheduler", "alembic", "uvicorn", "pymodbus"):  # they tell every wake and every request
@@ -124,10 +124,10 @@ def _time(created_s: float) -> str:
     return datetime.fromtimestamp(created_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _to_journal(stderr: int, environ: Mapping[str, str]) -> bool:
+def _to_journal(stderr: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether stderr is the stream that systemd gave us (JOURNAL_STREAM is its device and inode)."""
     try:
-        stat = os.fstat(stderr)
-    except OSError:
+        stat = os.fstat(stderr.fileno())
+    except (OSError, ValueError):  # closed, or no file at all
         return False
     return environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"

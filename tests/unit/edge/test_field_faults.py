@@ -95,7 +95,7 @@ def folder() -> Iterator[Path]:
 def field(folder: Path, processes: Processes) -> Iterator[FieldClient]:
     (folder / "field.toml").write_text(FIELD.format(folder=folder))
     process = processes.start(sys.executable, "-m", "tuoi", "field", "--config", folder / "field.toml", cwd=ROOT)
-    process.wait_for("event=ready")
+    process.wait_for("field ready")
     with FieldClient(folder / "field.sock") as client:
         yield client
 

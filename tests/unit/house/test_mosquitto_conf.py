@@ -100,6 +100,9 @@ class Client:
     def close(self) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
+        left = self._paho.socket()  # of a connection that was begun anew just now
+        if left is not None:
+            left.close()
 
     def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._tell("connect", str(reason))
