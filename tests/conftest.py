@@ -29,6 +29,7 @@ from tests.fixtures.processes import Processes
 from tests.fixtures.processes import free_port as find_free_port
 
 _UNIT = Path(__file__).parent / "unit"
+_PI = Path(__file__).parent / "pi"
 
 tasks.watch()
 
@@ -119,6 +120,15 @@ def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     assert found is not None, "chromium is not installed; `make test` installs it"
     return found
+
+
+# --- what is collected ----------------------------------------------------------------------------------------------
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the emulated board to `make test-pi`, which names its folder; None = as pytest has it."""
+    named = any(Path(arg.partition("::")[0]).resolve().is_relative_to(_PI) for arg in config.args)
+    return True if collection_path == _PI and not named else None
 
 
 # --- what tests must keep -------------------------------------------------------------------------------------------
