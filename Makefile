@@ -3,13 +3,14 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench venv venv-dev web system web-tools test-web test-python test-guard check-python check-docs check-web lock
+.PHONY: help run test test-pi check fix bench venv venv-dev web system web-tools test-web test-python test-guard check-python check-docs check-web lock
 bin := .venv/bin
 ARGS ?=
 
 help:
 	@echo "make run     the whole farm on this machine: broker, field, boards, gateway, server, phone app"
 	@echo "make test    every test, with a real broker, a real InfluxDB and a real browser"
+	@echo "make test-pi an emulated Raspberry Pi that waters, is killed, and closes"
 	@echo "make check   format, lint, types, imports, docs, web"
 	@echo "make fix     put right what a tool can put right"
 	@echo "make bench   the numbers of the README, measured on this machine"
@@ -20,6 +21,10 @@ run: venv web
 	@exec $(bin)/tuoi demo $(ARGS)
 
 test: system test-web test-python $(if $(ARGS),,test-guard)
+
+test-pi: venv-dev
+	@scripts/system.sh pi
+	$(bin)/python -m pytest --durations=10 tests/pi $(ARGS)
 
 check: check-python check-docs check-web
 
