@@ -228,7 +228,7 @@ async def test_row_8_a_broken_meter_floods_nothing(gateway: Gateway, field: Fiel
         )
         field.wait_valve("board-1", 17, open=False)
         assert ended.reason is not None
-        # Pulses that stay away are a drought, for all that the board can tell; too many are no water.
+        # Pulses that stay away are a drought, for all that the board can tell; too many end no dose.
         assert (ended.state, ended.reason.code) == (
-            (_S.FAILED, "no-flow") if fault == "meter-dead" else (_S.DONE, "time-cap")
+            (_S.FAILED, "no-flow") if fault == "meter-dead" else (_S.DONE, "meter-jump")
         )
