@@ -207,13 +207,14 @@ async def test_a_guard_that_stays_away_fails_the_run_without_blaming_the_valve(b
 
 async def test_a_stop_reaches_a_run_that_waits_to_be_asked_again(bench: Bench) -> None:
     guard = bench.start_guard()
-    async with board(bench) as (gateway, _):
+    async with board(bench) as (gateway, agent):
         guard.signal(signal.SIGSTOP)
         await gateway.open("run-1")
         assert await asyncio.to_thread(guard.wait) == -signal.SIGKILL
         await gateway.close("run-1")
         await gateway.reached("run-1", _S.STOPPED)
         again = bench.start_guard()
+        await gateway.until(lambda: agent.guard.up)  # until then an order is refused: nobody can open
         await gateway.open("run-2", channel="v2", max_s=0.3, dose=Dose(minutes=0.05))
         await gateway.reached("run-2", _S.DONE)
         assert "valve v1 open" not in again.lines
