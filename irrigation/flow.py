@@ -23,9 +23,11 @@ class FlowProfile:
         start = ready
         times, levels, room = self._times, self._levels, self.capacity - flow
         step = bisect_right(times, ready) - 1
-        while step < len(times) and times[step] < start + length:
+        end, steps = start + length, len(times)
+        while step < steps and times[step] < end:
             if levels[step] > room:
                 start = times[step + 1]
+                end = start + length
             step += 1
         return start
 
@@ -53,19 +55,19 @@ def micro(flow_l_min: float) -> int:
 
 
 class Claim(NamedTuple):
-    """So much `flow` of something, for so long, wherever it is put."""
+    """So much `flow` of something, from a start for as long as asked and `more`, wherever it is put."""
 
     of: FlowProfile
     flow: int
-    length: int
+    more: int = 0
 
 
-def first_free(claims: Sequence[Claim], ready: int) -> int:
-    """Return the first t ≥ ready at which every claim fits during [t, t + its length)."""
+def first_free(claims: Sequence[Claim], ready: int, length: int) -> int:
+    """Return the first t ≥ ready at which every claim fits during [t, t + length + its more)."""
     start, fits, place = ready, 0, 0
     while fits < len(claims):
-        claim = claims[place]
-        found = claim.of.earliest(start, claim.length, claim.flow)
+        of, flow, more = claims[place]
+        found = of.earliest(start, length + more, flow)
         fits = fits + 1 if found == start else 1
         start, place = found, (place + 1) % len(claims)
     return start

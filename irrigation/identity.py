@@ -11,7 +11,7 @@ _LONGEST_ID = 76  # the wire's limit is 80, and the parts of a watering add up t
 def due_id(program_id: str, day: date, start: time | str, zone_id: str) -> str:
     """Return the id of a due watering: `program:date:start:zone`, or stumps and a hash where that is too long."""
     at = start_key(start) if isinstance(start, time) else start
-    on = day.isoformat().replace("-", "")
+    on = f"{day.year:04}{day.month:02}{day.day:02}"
     full = f"{program_id}:{on}:{at}:{zone_id}"
     if len(full) <= _LONGEST_ID:
         return full

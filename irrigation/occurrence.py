@@ -224,7 +224,7 @@ def in_sequence(whole: Sequence[Sequence[Piece]], program: Program) -> tuple[Pie
 
 def _named(piece: Piece, firing: Firing) -> Piece:
     whole_id = firing.id_of(piece.zone.id)
-    return piece._replace(id=part_id(whole_id, piece.part), whole_id=whole_id)
+    return Piece(part_id(whole_id, piece.part), whole_id, *piece[2:])
 
 
 def _cron_moments(program: Program, cron: Cron, place: Place, first: date, last: date) -> Iterator[Firing]:

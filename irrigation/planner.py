@@ -6,8 +6,8 @@ priority and due, and keeps its place because what was placed before it still st
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from irrigation.base_plan import base_plan
 from irrigation.carried import carried_after, with_learned_flows
@@ -75,8 +75,7 @@ def _further(farm: Farm) -> timedelta:
     return timedelta(days=2) * (levels - 1) if levels else timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """A part with its place, or with the reason why it has none."""
 
     piece: Piece
@@ -120,7 +119,9 @@ class _Plan:
 
     def _owed_s(self, firing: Firing) -> dict[str, float]:
         """Return what each zone of the firing was owed before it; for one that has begun, before it began."""
-        owed = {}
+        owed = dict[str, float]()
+        if firing.program.adjust is None:
+            return owed
         for part in firing.program.zones:
             carried = self._carried.get((firing.program.id, part.zone_id))
             begun_with = self._owed.get(firing.id_of(part.zone_id))
@@ -207,16 +208,16 @@ class _Plan:
                 piece, None, Rule.FLOW_ABOVE_SOURCE, {"flow_l_min": zone.flow_l_min, "capacity_l_min": above[0]}
             )
         start = self._room.earliest(zone, windows, ready, piece.length_s)
+        if start <= planned or start <= self._now:
+            return _Placed(piece, start, Rule.AS_PROGRAMMED, {})
         capacity = self._capacity[zone.source_id]
-        window: Params = {"late_window_min": LATE_WINDOW / timedelta(minutes=1)}
         if start - planned > LATE_WINDOW:
+            window: Params = {"late_window_min": LATE_WINDOW / timedelta(minutes=1)}
             if self._room.allowed(zone, windows, ready, piece.length_s) - planned > LATE_WINDOW:
                 return _Placed(piece, None, Rule.OUTSIDE_WINDOW, window)
             if self._again[zone.source_id] - planned > LATE_WINDOW:
                 return _Placed(piece, None, *self._trouble(zone.source_id))
             return _Placed(piece, None, Rule.TOO_LATE, window | {"capacity_l_min": capacity})
-        if start <= max(planned, self._now):
-            return _Placed(piece, start, Rule.AS_PROGRAMMED, {})
         late: Params = {"late_min": round((start - planned) / timedelta(minutes=1), 1)}
         if planned < self._again[zone.source_id] != self._now:
             rule, why = self._trouble(zone.source_id)
@@ -285,7 +286,7 @@ class _Plan:
             over = self._end(placed) - finish
             fits = over <= timedelta(0) and not any(one.rule in _UNPLACED for one in placed)
             if fits:
-                return [one if one.start is None else replace(one, rule=Rule.STARTED_EARLIER) for one in placed]
+                return [one if one.start is None else one._replace(rule=Rule.STARTED_EARLIER) for one in placed]
             self._give_back(placed)
             begin -= max(over, _LOOK_ROUND) if over > timedelta(0) else _LOOK_ROUND
             if begin < first:
@@ -306,7 +307,7 @@ class _Plan:
         placed = None if shorter is None else self._in_time(firing, shorter, firing.due, finish)
         told: Params = {"shortened_pct": float(enough)}
         return None if placed is None else [
-            one if one.start is None else replace(one, rule=Rule.SHORTENED, params=told) for one in placed
+            one if one.start is None else one._replace(rule=Rule.SHORTENED, params=told) for one in placed
         ]  # fmt: skip
 
     def _shortened_to(self, firing: Firing, found: Sequence[Piece], pct: float) -> list[Piece] | None:
@@ -353,7 +354,7 @@ class _Plan:
             dose=piece.dose,
             flow_l_min=piece.zone.flow_l_min,
             rule=rule,
-            params=params | one.params,
+            params=params | one.params if one.params else params,
         )
         self.entries.append(entry)
         self._carry(firing, entry)

@@ -26,6 +26,8 @@ class Room:
         self._place = Place(ZoneInfo(farm.tz), farm.lat, farm.lon)
         self._dates = (now - _AROUND).date(), (until + _AFTER).date()
         self._hours: dict[tuple[Window, ...], FlowProfile] = {}
+        self._needs: dict[str, tuple[Claim, ...]] = {}  # by zone id: the same for each of its waterings
+        self._open: dict[tuple[str, tuple[Window, ...]], tuple[Claim, ...]] = {}
         self._farm_windows = farm.windows
         self._sources = {source.id: source for source in farm.sources}
         self._flows = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
@@ -42,25 +44,24 @@ class Room:
         for run in state.active:
             if run.zone_id in zones:
                 since = ticks(max(now, run.since or now))
-                for claim in self._claims(zones[run.zone_id], micro(run.flow_l_min), 0):
+                for claim in self._claims(zones[run.zone_id], micro(run.flow_l_min)):
                     claim.of.take(since, ticks(run.until), claim.flow)
 
     def earliest(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
         """Return the first moment from `ready` on at which the zone may water and has the flow, for that long."""
-        claims = self._claims(zone, micro(zone.flow_l_min), length_s * SECOND) + self._open_hours(
-            zone, windows, length_s
-        )
-        return EPOCH + first_free(claims, ticks(ready)) * TICK
+        claims = self._needed(zone) + self._open_hours(zone, windows)
+        return EPOCH + first_free(claims, ticks(ready), length_s * SECOND) * TICK
 
     def allowed(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
         """Return the same for a farm on which nothing else waters: what the allowed hours alone say."""
-        return EPOCH + first_free(self._open_hours(zone, windows, length_s), ticks(ready)) * TICK
+        return EPOCH + first_free(self._open_hours(zone, windows), ticks(ready), length_s * SECOND) * TICK
 
     def take(self, zone: Zone, start: datetime, length_s: int, *, back: bool = False) -> None:
         """Take a place, or give one back."""
         begin = ticks(start)
-        for claim in self._claims(zone, micro(zone.flow_l_min), length_s * SECOND):
-            claim.of.take(begin, begin + claim.length, -claim.flow if back else claim.flow)
+        end = begin + length_s * SECOND
+        for of, flow, _ in self._needed(zone):
+            of.take(begin, end, -flow if back else flow)
 
     def close(self, begin: datetime, end: datetime) -> None:
         """Let no zone water during that span."""
@@ -70,31 +71,37 @@ class Room:
     def too_much_for(self, zone: Zone) -> tuple[float, str] | None:
         """Return the limit (L/min, and whose) that the zone alone exceeds, None when it exceeds none."""
         source = self._sources[zone.source_id]
-        if micro(zone.flow_l_min) > micro(source.capacity_l_min):
+        if zone.flow_l_min > source.capacity_l_min and micro(zone.flow_l_min) > micro(source.capacity_l_min):
             return source.capacity_l_min, source.id
         for group, _, _ in self._groups[zone.id]:
             if group.max_l_min is not None and micro(zone.flow_l_min) > micro(group.max_l_min):
                 return group.max_l_min, group.id
         return None
 
-    def _claims(self, zone: Zone, flow: int, length: int) -> list[Claim]:
+    def _needed(self, zone: Zone) -> tuple[Claim, ...]:
+        if zone.id not in self._needs:
+            self._needs[zone.id] = self._claims(zone, micro(zone.flow_l_min))
+        return self._needs[zone.id]
+
+    def _claims(self, zone: Zone, flow: int) -> tuple[Claim, ...]:
         source = self._flows[zone.source_id]
-        claims = [
-            Claim(source, source.capacity if zone.exclusive else flow, length), Claim(self._idle[zone.id], 1, length)
-        ]  # fmt: skip
+        claims = [Claim(source, source.capacity if zone.exclusive else flow), Claim(self._idle[zone.id], 1)]
         for group, flows, count in self._groups[zone.id]:
             if group.max_l_min is not None:
-                claims.append(Claim(flows, flow, length))
+                claims.append(Claim(flows, flow))
             if group.max_zones is not None:
-                claims.append(Claim(count, 1, length))
-        return claims
+                claims.append(Claim(count, 1))
+        return tuple(claims)
 
-    def _open_hours(self, zone: Zone, windows: tuple[Window, ...], length_s: int) -> list[Claim]:
-        source = self._sources[zone.source_id]
-        found = [Claim(self._hours_of(each), 1, length_s * SECOND) for each in (self._farm_windows, windows) if each]
-        if source.power:
-            found.append(Claim(self._hours_of(source.power), 1, (length_s + source.supply_after_s) * SECOND))
-        return found
+    def _open_hours(self, zone: Zone, windows: tuple[Window, ...]) -> tuple[Claim, ...]:
+        asked = zone.source_id, windows
+        if asked not in self._open:
+            source = self._sources[zone.source_id]
+            found = [Claim(self._hours_of(each), 1) for each in (self._farm_windows, windows) if each]
+            if source.power:
+                found.append(Claim(self._hours_of(source.power), 1, source.supply_after_s * SECOND))
+            self._open[asked] = tuple(found)
+        return self._open[asked]
 
     def _hours_of(self, windows: tuple[Window, ...]) -> FlowProfile:
         if windows not in self._hours:

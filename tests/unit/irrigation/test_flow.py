@@ -49,11 +49,11 @@ def test_all_that_is_needed_must_be_free_at_once_each_for_its_own_length() -> No
     source.take(0, 10, 5)
     zone.take(10, 20, 1)
     source.take(20, 30, 5)
-    assert first_free([Claim(source, 6, 5), Claim(zone, 1, 5)], 0) == 30
-    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 5)], 0) == 0
-    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 5)], 6) == 20
-    assert first_free([Claim(source, 5, 5), Claim(zone, 1, 12)], 0) == 20
-    assert first_free([], 7) == 7
+    assert first_free([Claim(source, 6), Claim(zone, 1)], 0, 5) == 30
+    assert first_free([Claim(source, 5), Claim(zone, 1)], 0, 5) == 0
+    assert first_free([Claim(source, 5), Claim(zone, 1)], 6, 5) == 20
+    assert first_free([Claim(source, 5), Claim(zone, 1, 7)], 0, 5) == 20
+    assert first_free([], 7, 5) == 7
 
 
 def test_a_window_is_free_within_its_spans_only() -> None:
