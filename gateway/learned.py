@@ -1,15 +1,22 @@
-"""What the gateway has learned and measured: flows, what is carried on, moistures. The journal keeps the first two."""
+"""What the gateway has learned and measured: flows, what is carried on, what sources lacked, moistures.
+
+The journal keeps all of it but the moistures.
+"""
 
 from collections.abc import Iterable
 
 from contract.messages import Event, Quality, Quantity, Reading
 from gateway.journal import Journal
-from gateway.planning import learning
+from gateway.planning import learning, supply
 from gateway.planning.runs import Run
 from irrigation.carried import carried_after
-from irrigation.model import Carried, Entry, Farm, Knowledge, Moisture, Skip
+from irrigation.model import Carried, Entry, Farm, Knowledge, Moisture, Shortage, Skip, SourceTrouble, Zone
+from irrigation.turns import after_troubles
 
 _Flows = dict[str, tuple[float, ...]]
+_Dry = dict[str, tuple[supply.Dry, ...]]
+_Troubles = dict[str, SourceTrouble]
+_Shortages = dict[str, tuple[Shortage, ...]]
 
 
 class Learned:
@@ -19,6 +26,9 @@ class Learned:
         self._journal = journal
         self._flows: _Flows = journal.fact("flows", _Flows) or {}
         self._carried: tuple[Carried, ...] = journal.fact("carried", tuple[Carried, ...]) or ()
+        self._dry: _Dry = journal.fact("dry", _Dry) or {}
+        self._troubles: _Troubles = journal.fact("troubles", _Troubles) or {}
+        self._shortages: _Shortages = journal.fact("shortages", _Shortages) or {}
         self._moistures: dict[tuple[str, str], Moisture] = {}  # by node and probe; after a restart they are heard anew
 
     def known(self, farm: Farm) -> Knowledge:
@@ -30,15 +40,40 @@ class Learned:
             if heard:
                 moistures[zone.id] = min(heard, key=lambda one: one.pct)
         flows = learning.learned(self._flows, farm.zones)
-        return Knowledge(flows_l_min=flows, carried=self._carried, moistures=moistures)
+        return Knowledge(
+            flows_l_min=flows,
+            carried=self._carried,
+            moistures=moistures,
+            troubles=self._troubles,
+            shortages=self._shortages,
+        )
 
-    def ended(self, run: Run, farm: Farm | None) -> None:
-        """Take what the end of a run tells of its zone's flow."""
+    def ended(self, run: Run, farm: Farm | None, code: str | None = None) -> None:
+        """Take what the end of a run tells of its zone's flow, and of its source; `code` is why it ended, if told."""
         zone = next((zone for zone in farm.zones if zone.id == run.zone_id), None) if farm else None
-        flow = None if zone is None else learning.settled_flow(run, zone)
+        if farm is None or zone is None:
+            return
+        self._supplied(run, farm, zone, code)
+        flow = learning.settled_flow(run, zone)
         if flow is not None:
             self._flows = self._flows | {run.zone_id: learning.with_flow(self._flows.get(run.zone_id, ()), flow)}
             self._journal.note("flows", _Flows, self._flows)
+
+    def _supplied(self, run: Run, farm: Farm, zone: Zone, code: str | None) -> None:
+        source_id, before = zone.source_id, self._troubles.get(zone.source_id)
+        dry = supply.after_end(self._dry.get(source_id, ()), run, code)
+        if dry != self._dry.get(source_id, ()):
+            self._dry = self._dry | {source_id: dry}
+            self._journal.note("dry", _Dry, self._dry)
+        trouble, at = supply.after_dry(before, dry, run, code)
+        if trouble == before:
+            return
+        others = {each: one for each, one in self._troubles.items() if each != source_id}
+        troubles = others if trouble is None else others | {source_id: trouble}
+        self._shortages = after_troubles(self.known(farm), troubles, farm, at)
+        self._troubles = troubles
+        self._journal.note("shortages", _Shortages, self._shortages)
+        self._journal.note("troubles", _Troubles, troubles)
 
     def carry(self, done: Iterable[Entry | Skip]) -> None:
         """Keep what these due waterings leave owed."""

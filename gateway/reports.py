@@ -95,7 +95,8 @@ class Reports:
         if run != before:
             self._journal.save_run(run)
             if run.ended_at is not None and (before is None or before.ended_at is None):
-                self._plan.learned.ended(run, self._plan.farm)
+                code = event.reason.code if event.reason else None
+                self._plan.learned.ended(run, self._plan.farm, code)
         return run
 
     def _decide(self, event: RunEvent, now: datetime) -> None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from irrigation.calendar import due_dates, gaps
+from irrigation.calendar import due_dates, gaps, local_to_utc
 from irrigation.days import BaseCalendar, Calendar, Cron, Dates, EveryNDays, Weekly, in_season
-from irrigation.model import BaseEntry, Farm, PlanState, Program, Timetable, Window
+from irrigation.model import BaseEntry, Farm, Knowledge, PlanState, Program, Timetable, Window
 from irrigation.occurrence import Firing, Sequencer, repeats
 from irrigation.room import EPOCH, Room
 from irrigation.starts import start_key
+from irrigation.turns import Turns
 from irrigation.windows import Place
 
 DATES_AHEAD = timedelta(days=60)
@@ -73,6 +74,7 @@ class _OneDay:
             farm,
             tz="UTC",
             programs=(),
+            rotas=(),
             windows=self._fixed[farm.windows],
             sources=tuple(replace(source, power=self._fixed[source.power]) for source in farm.sources),
         )
@@ -121,6 +123,31 @@ class _OneDay:
                 )
             )
         return entries
+
+
+def in_their_turns(base: tuple[BaseEntry, ...], farm: Farm, known: Knowledge, now: datetime) -> tuple[BaseEntry, ...]:
+    """Return the base plan with the starts at sources that go by turns on those dates only on which their turn holds.
+
+    That is, as the turns of the coming `DATES_AHEAD` are known today: a board that is alone cannot reckon them.
+    """
+    if not farm.rotas:
+        return base
+    turns, tz = Turns(farm, known, now, now + DATES_AHEAD), ZoneInfo(farm.tz)
+    today = now.astimezone(tz).date()
+    found = []
+    for entry in base:
+        zone = farm.zone(entry.zone_id)
+        length = timedelta(seconds=farm.source(zone.source_id).supply_before_s + entry.max_s)
+        starts = {
+            day: local_to_utc(day, entry.start, tz)
+            for day in due_dates(entry.calendar, today - _DAY, today + DATES_AHEAD)
+        }
+        days = tuple(day for day, start in starts.items() if turns.hold(zone, start, start + length))
+        if not turns.bind(zone):
+            found.append(entry)
+        elif days:
+            found.append(replace(entry, calendar=Dates(dates=days)))
+    return tuple(found)
 
 
 def handed_over_at_rest(timetable: Timetable, late: timedelta) -> Timetable:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from irrigation.bounds import STRICT, aware, known_zone, slug, within
 from irrigation.days import DryDays
 from irrigation.program import Program
-from irrigation.site import Group, Source, Zone
+from irrigation.rota import Rota
+from irrigation.site import Group, Household, Source, Zone
 from irrigation.starts import Window
 
 
@@ -32,7 +33,8 @@ class Hold:
 class Farm:
     """All that planning needs to know of a farm and that people decide. `tz` is an IANA name; position in degrees.
 
-    `windows` and `dry_days` bind every program; people's own orders they do not.
+    `windows`, `dry_days` and the turns of `rotas` bind every program; people's own orders they do not. Of several rotas
+    at one source each holds from its anchor until the next one's.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -49,13 +51,15 @@ class Farm:
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    households: tuple[Household, ...] = ()
+    rotas: tuple[Rota, ...] = ()
 
     def __post_init__(self) -> None:
         slug(self.id, "farm.id")
         known_zone(self.tz, "farm.tz")
         within(self.lat, -90, 90, "farm.lat", "°")
         within(self.lon, -180, 180, "farm.lon", "°")
-        for name in ("sources", "zones", "programs", "groups"):
+        for name in ("sources", "zones", "programs", "groups", "households"):
             ids = [thing.id for thing in getattr(self, name)]
             if len(set(ids)) != len(ids):
                 raise ValueError(f"farm.{name} must have different ids, not {ids}")
@@ -64,6 +68,7 @@ class Farm:
             if zone.source_id not in known:
                 raise ValueError(f"zone {zone.id}: source_id {zone.source_id!r} is none of this farm's sources")
         self._check_zone_ids()
+        self._check_households()
         channels = [(zone.node_id, zone.channel) for zone in self.zones]
         if len(set(channels)) != len(channels):
             raise ValueError("farm.zones must each have a node and channel of their own")
@@ -78,6 +83,24 @@ class Farm:
             for zone_id in group.zone_ids:
                 if zone_id not in known:
                     raise ValueError(f"group {group.id}: zone_id {zone_id!r} is none of this farm's zones")
+
+    def _check_households(self) -> None:
+        sources, households = {each.id for each in self.sources}, {each.id for each in self.households}
+        named = [(f"zone {zone.id}", zone.household_id) for zone in self.zones if zone.household_id is not None]
+        for rota in self.rotas:
+            if rota.source_id not in sources:
+                raise ValueError(f"rota: source_id {rota.source_id!r} is none of this farm's sources")
+            named += [(f"rota of {rota.source_id}", share.household_id) for share in rota.shares]
+        for who, household_id in named:
+            if household_id not in households:
+                raise ValueError(f"{who}: household_id {household_id!r} is none of this farm's households")
+        begins = [(rota.source_id, rota.anchor) for rota in self.rotas]
+        if len(set(begins)) != len(begins):
+            raise ValueError("farm.rotas of one source must begin at different times (anchor)")
+
+    def rotas_of(self, source_id: str) -> tuple[Rota, ...]:
+        """Return that source's rotas in the order in which they come into force; none = it is not shared by turns."""
+        return tuple(sorted((each for each in self.rotas if each.source_id == source_id), key=lambda each: each.anchor))
 
     def zone(self, zone_id: str) -> Zone:
         """Return that zone; raise KeyError if there is none."""

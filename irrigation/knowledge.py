@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from irrigation.amount import Carried
 from irrigation.bounds import STRICT, aware, within
+from irrigation.rota import Shortage
 
 
 class Trouble(StrEnum):
@@ -46,6 +47,7 @@ class Moisture:
 class Knowledge:
     """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; and what is carried.
 
+    `shortages` are the troubles that are over, of sources that are shared by turns: those turns have moved for good.
     The gateway has it; it stands in the timetable, so that a preview elsewhere starts from the same.
     """
 
@@ -54,6 +56,7 @@ class Knowledge:
     carried: tuple[Carried, ...] = ()
     moistures: dict[str, Moisture] = field(default_factory=dict)
     troubles: dict[str, SourceTrouble] = field(default_factory=dict)
+    shortages: dict[str, tuple[Shortage, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for zone_id, flow in self.flows_l_min.items():

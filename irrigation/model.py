@@ -24,7 +24,8 @@ from irrigation.days import (
 from irrigation.farm import Farm, Hold
 from irrigation.knowledge import ActiveRun, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
 from irrigation.program import Order, Program, ZoneDose
-from irrigation.site import Group, Source, Zone
+from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap
+from irrigation.site import Group, Household, Source, Zone
 from irrigation.starts import Finish, IfLate, Repeat, Start, Sun, Window
 from irrigation.timetable import BaseEntry, Decision, Entry, Result, Rule, Skip, Timetable
 
@@ -59,8 +60,10 @@ __all__ = [
     "Finish",
     "Group",
     "Hold",
+    "Household",
     "IfLate",
     "Knowledge",
+    "Loan",
     "Moisture",
     "MonthDays",
     "NodeId",
@@ -69,17 +72,23 @@ __all__ = [
     "PlanState",
     "Program",
     "ProgramId",
+    "Ration",
     "Repeat",
     "Result",
+    "Rota",
     "Rule",
     "RunId",
     "Season",
+    "Share",
+    "ShareUnit",
+    "Shortage",
     "Skip",
     "Source",
     "SourceId",
     "SourceTrouble",
     "Start",
     "Sun",
+    "Swap",
     "Timetable",
     "Trouble",
     "Weekly",

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from irrigation.base_plan import base_plan
+from irrigation.base_plan import base_plan, in_their_turns
 from irrigation.carried import carried_after, with_learned_flows
 from irrigation.dose import asked_s, scaled
 from irrigation.knowledge import Knowledge, Trouble
-from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable
+from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
 from irrigation.room import Room
 from irrigation.source import gives_again
@@ -54,7 +54,7 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
         tz=farm.tz,
         entries=tuple(sorted((one for one in plan.entries if one.due <= until), key=lambda one: one.start)),
         skipped=tuple(sorted((one for one in plan.skipped if one.due <= until), key=lambda one: one.due)),
-        base=base_plan(farm, now),
+        base=in_their_turns(base_plan(farm, now), farm, state.known, now),
         known=state.known,
     )
 
@@ -207,6 +207,8 @@ class _Plan:
             return _Placed(
                 piece, None, Rule.FLOW_ABOVE_SOURCE, {"flow_l_min": zone.flow_l_min, "capacity_l_min": above[0]}
             )
+        if self._room.turns.no_share(zone, planned):
+            return _Placed(piece, None, Rule.NO_SHARE, {})
         start = self._room.earliest(zone, windows, ready, piece.length_s)
         if start <= planned or start <= self._now:
             return _Placed(piece, start, Rule.AS_PROGRAMMED, {})
@@ -215,6 +217,8 @@ class _Plan:
             window: Params = {"late_window_min": LATE_WINDOW / timedelta(minutes=1)}
             if self._room.allowed(zone, windows, ready, piece.length_s) - planned > LATE_WINDOW:
                 return _Placed(piece, None, Rule.OUTSIDE_WINDOW, window)
+            if self._room.in_turn(zone, windows, ready, piece.length_s) - planned > LATE_WINDOW:
+                return _Placed(piece, None, Rule.OUTSIDE_TURN, window | self._next_turn(zone, planned))
             if self._again[zone.source_id] - planned > LATE_WINDOW:
                 return _Placed(piece, None, *self._trouble(zone.source_id))
             return _Placed(piece, None, Rule.TOO_LATE, window | {"capacity_l_min": capacity})
@@ -224,7 +228,13 @@ class _Plan:
             return _Placed(piece, start, rule, late | why)
         if start == self._room.allowed(zone, windows, max(planned, self._now), piece.length_s):
             return _Placed(piece, start, Rule.WINDOW_OPENS, late)
+        if start == self._room.in_turn(zone, windows, max(planned, self._now), piece.length_s):
+            return _Placed(piece, start, Rule.TURN_COMES, late)
         return _Placed(piece, start, Rule.SOURCE_BUSY, late | {"capacity_l_min": capacity})
+
+    def _next_turn(self, zone: Zone, after: datetime) -> Params:
+        turn = self._room.turns.next(zone, after)
+        return {} if turn is None else {"turn": turn.isoformat()}
 
     def _trouble(self, source_id: str) -> tuple[Rule, Params]:
         trouble = self._known.troubles[source_id]
@@ -372,4 +382,4 @@ class _Plan:
         return params
 
 
-_UNPLACED = frozenset({Rule.TOO_LATE, Rule.OUTSIDE_WINDOW, *_OF_TROUBLE.values()})
+_UNPLACED = frozenset({Rule.TOO_LATE, Rule.OUTSIDE_WINDOW, Rule.OUTSIDE_TURN, *_OF_TROUBLE.values()})

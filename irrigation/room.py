@@ -10,6 +10,7 @@ from irrigation.knowledge import PlanState
 from irrigation.site import Group, Zone
 from irrigation.source import gives_again
 from irrigation.starts import Window
+from irrigation.turns import Turns
 from irrigation.windows import Place, spans
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +30,7 @@ class Room:
         self._needs: dict[str, tuple[Claim, ...]] = {}  # by zone id: the same for each of its waterings
         self._open: dict[tuple[str, tuple[Window, ...]], tuple[Claim, ...]] = {}
         self._farm_windows = farm.windows
+        self.turns = Turns(farm, state.known, now, until + _AFTER)
         self._sources = {source.id: source for source in farm.sources}
         self._flows = {source.id: FlowProfile(micro(source.capacity_l_min)) for source in farm.sources}
         self._idle = {zone.id: FlowProfile(1) for zone in farm.zones}
@@ -49,12 +51,17 @@ class Room:
 
     def earliest(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
         """Return the first moment from `ready` on at which the zone may water and has the flow, for that long."""
-        claims = self._needed(zone) + self._open_hours(zone, windows)
+        claims = self._needed(zone) + self._open_hours(zone, windows) + self._turn(zone)
         return EPOCH + first_free(claims, ticks(ready), length_s * SECOND) * TICK
 
     def allowed(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
         """Return the same for a farm on which nothing else waters: what the allowed hours alone say."""
         return EPOCH + first_free(self._open_hours(zone, windows), ticks(ready), length_s * SECOND) * TICK
+
+    def in_turn(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
+        """Return the same with its household's turns: what the allowed hours and they alone say."""
+        claims = self._open_hours(zone, windows) + self._turn(zone)
+        return EPOCH + first_free(claims, ticks(ready), length_s * SECOND) * TICK
 
     def take(self, zone: Zone, start: datetime, length_s: int, *, back: bool = False) -> None:
         """Take a place, or give one back."""
@@ -102,6 +109,9 @@ class Room:
                 found.append(Claim(self._hours_of(source.power), 1, source.supply_after_s * SECOND))
             self._open[asked] = tuple(found)
         return self._open[asked]
+
+    def _turn(self, zone: Zone) -> tuple[Claim, ...]:
+        return (Claim(self.turns.hours(zone), 1),) if self.turns.bind(zone) else ()
 
     def _hours_of(self, windows: tuple[Window, ...]) -> FlowProfile:
         if windows not in self._hours:

@@ -7,17 +7,16 @@ Round k begins at `anchor` + k x `period_days`, or when the round before it has 
 the period is nobody's turn. It is the *warabandi* of the Indus canals, with the shares kept whole.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+from irrigation.bounds import STRICT, aware, known_zone, slug, within
 from irrigation.calendar import local_to_utc
-from irrigation.model import aware, known_zone, slug, within
 
-_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 _FURTHEST = timedelta(days=366)  # a share that is not on offer within a year is no turn
 
 
@@ -32,7 +31,7 @@ class ShareUnit(StrEnum):
 class Share:
     """A household's part of each round, in the rota's unit."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     household_id: str
     amount: float
 
@@ -48,7 +47,7 @@ class Ration:
     That is the dry-season ration: rounds keep their period, so less water is given out.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     first: date
     last: date
     pct: float
@@ -63,7 +62,7 @@ class Ration:
 class Shortage:
     """The source gives only `flow_share` (0 = nothing, 1 = all) of its flow from `start` on; `end` None = still."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     start: datetime
     end: datetime | None = None
     flow_share: float = 0.0
@@ -79,7 +78,7 @@ class Shortage:
 class Swap:
     """Two households change places in one round, each with its own share; in force when both have agreed."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     id: str
     round: int
     household_a: str
@@ -102,7 +101,7 @@ class Loan:
     In force when both have agreed. Nobody lends more than the share that a round leaves them: the rest stays unlent.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     id: str
     round: int
     lender: str
@@ -127,7 +126,7 @@ class Loan:
 class Rota:
     """The turns at one source. `hours`: the farm-local times of day between which turns run; None = day and night."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     source_id: str
     unit: ShareUnit
     anchor: datetime
@@ -171,7 +170,7 @@ Span = tuple[datetime, datetime]
 class Turn:
     """One household's time at the source: `amount` in the rota's unit, on offer during `spans` (in order, not empty).
 
-    Not `whole`: the source gives nothing since the last span, and nobody knows until when.
+    Not `whole`: the source gives nothing since the last span, and nobody knows until when; or another rota has begun.
     """
 
     round: int
@@ -187,7 +186,7 @@ class Turn:
 
     @property
     def end(self) -> datetime | None:
-        """When its share has been on offer; None while nobody knows."""
+        """When its whole share has been on offer; None if that is not known, or never."""
         return self.spans[-1][1] if self.whole else None
 
     def covers(self, at: datetime) -> bool:
@@ -253,6 +252,40 @@ def turns(rota: Rota, capacity_l_min: float, tz: str, until: datetime) -> Iterat
     """Yield the turns of the rounds that begin before `until`, in order; raise as `rounds` does."""
     for one in rounds(rota, capacity_l_min, tz, until):
         yield from one.turns
+
+
+def on_offer(rota: Rota, turn: Turn, capacity_l_min: float, at: datetime) -> float:
+    """Return how much of a turn's amount the source has offered by then, in the rota's unit: all of it once it is over.
+
+    `rota` must be the one that the turn is of, with the same shortages; `capacity_l_min` as in `rounds`.
+    """
+    if turn.end is not None and turn.end <= at:
+        return turn.amount
+    minutes = 0.0
+    for start, end in turn.spans:
+        edge, last = start, min(end, at)
+        while edge < last:
+            share, until = _flow_share(rota, edge)
+            until = last if until is None else min(until, last)
+            minutes += share * ((until - edge) / timedelta(minutes=1))
+            edge = until
+    return min(turn.amount, minutes * (capacity_l_min if rota.unit is ShareUnit.LITRES else 1.0))
+
+
+def merged(shortages: Iterable[Shortage]) -> tuple[Shortage, ...]:
+    """Return shortages that may overlap as a rota takes them: in order, where several hold the worst of them counts."""
+    found: list[Shortage] = []
+    each = tuple(shortages)
+    edges = sorted({one.start for one in each} | {one.end for one in each if one.end is not None})
+    for start, end in zip(edges, [*edges[1:], None], strict=False):
+        share = min(
+            (one.flow_share for one in each if one.start <= start and (one.end is None or start < one.end)), default=1.0
+        )
+        if found and found[-1].end == start and found[-1].flow_share == share:
+            found[-1] = replace(found[-1], end=end)
+        elif share < 1:
+            found.append(Shortage(start=start, end=end, flow_share=share))
+    return tuple(found)
 
 
 def _entitled(rota: Rota, begins: date) -> dict[str, float]:

@@ -45,11 +45,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Household:
+    """Who shares a source with others; its zones are watered in its turns."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    id: str
+    name: str
+
+    def __post_init__(self) -> None:
+        slug(self.id, "household.id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """One valve and the ground it waters. `flow_l_min` is the nominal flow; moisture is volumetric %.
 
     `efficiency` is the share of the water that the roots get (application efficiency Ea of FAO-56; drip 0.9). An
     `exclusive` zone has its source for itself. `cycle` splits its waterings, unless a program says otherwise.
+    `household_id` is whose it is, where a source is shared by turns.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -70,10 +83,13 @@ class Zone:
     efficiency: float = 0.9
     exclusive: bool = False
     cycle: CycleSoak | None = None
+    household_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("id", "node_id", "channel", "source_id"):
             slug(getattr(self, name), f"zone.{name}")
+        if self.household_id is not None:
+            slug(self.household_id, f"zone {self.id}: household_id")
         within(self.area_m2, 0.01, 1_000_000, f"zone {self.id}: area_m2", "m²")
         within(self.flow_l_min, 0.01, 10_000, f"zone {self.id}: flow_l_min", "L/min")
         within(self.max_run_s, 1, 86_400, f"zone {self.id}: max_run_s", "s")

@@ -33,6 +33,9 @@ class Rule(StrEnum):
     SOURCE_LOW = "source-low"
     SOURCE_NO_POWER = "source-no-power"
     SOURCE_RAN_DRY = "source-ran-dry"
+    TURN_COMES = "turn-comes"  # starts later, in its household's turn at the source
+    OUTSIDE_TURN = "outside-turn"  # its household's turn does not come within the late window
+    NO_SHARE = "no-share"  # its household has no share of a source that goes by turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,12 +150,12 @@ def length(of: Farm, entry: Entry) -> timedelta:
 class Night:
     """Carries out timetables in virtual time: what is due starts, what was skipped is settled, all as it was planned."""
 
-    def __init__(self, of: Farm, plan: Timetable) -> None:
+    def __init__(self, of: Farm, plan: Timetable, known: Knowledge | None = None) -> None:
         self.ran: dict[str, Entry] = {}
         self.passed: dict[str, Skip] = {}
         self.plan = plan
         self._farm = of
-        self._known = Knowledge()
+        self._known = known or Knowledge()
 
     def until(self, moment: datetime) -> None:
         """Start and settle all that comes before the moment, in order."""

@@ -1,17 +1,18 @@
 """Turns at a shared source: rounds roll over what the source lacked, and the account adds up."""
 
 import itertools
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap, Turn, rounds, turns
-from irrigation.water_account import Received, accounts, estimated_litres
+from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap, Turn, merged, rounds, turns
+from irrigation.water_account import Received, accounts, estimated_litres, share_outside
 
 TZ = "Asia/Ho_Chi_Minh"  # UTC+7, no DST
 ANCHOR = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)  # Monday 05:00 at the farm
@@ -134,15 +135,41 @@ def test_the_account_says_what_was_entitled_received_and_is_owed() -> None:
     loan = Loan(id="l1", round=0, lender="lan", borrower="mai", amount=30, agreed=("lan", "mai"))
     by_turns = rota(loans=(loan,))
     water = [
-        Received(household_id="mai", at=at(0.5), litres=8000.5, metered=True),
-        Received(household_id="lan", at=at(2), litres=estimated_litres(5400, 90), metered=False),
-        Received(household_id="stranger", at=at(2), litres=1, metered=True),
+        Received(household_id="mai", litres=8000.5, metered=True),
+        Received(household_id="lan", litres=estimated_litres(5400, 90), metered=False, outside=1000),
+        Received(household_id="stranger", litres=1, metered=True),
     ]
-    found = accounts(by_turns, 100, rounds(by_turns, 100, TZ, at(1)), water)
+    begun = list(rounds(by_turns, 100, TZ, at(1)))
+    found = accounts(by_turns, 100, begun, water, at(2))  # Mai's turn is over, Lan's half an hour in, Tung's to come
     mai, lan, tung = (found[who] for who in HOUSEHOLDS)
-    assert (mai.entitled_ml, mai.borrowed_ml, mai.metered_ml, mai.owed_ml) == (6_000_000, 3_000_000, 8_000_500, 999_500)
-    assert (lan.lent_ml, lan.estimated_ml, lan.metered_ml, lan.owed_ml) == (3_000_000, 8_100_000, 0, 900_000)
-    assert (tung.received_ml, tung.owed_ml) == (0, 6_000_000)
+    assert (mai.entitled_ml, mai.borrowed_ml, mai.metered_ml) == (6_000_000, 3_000_000, 8_000_500)
+    assert (mai.owed_ml, mai.not_taken_ml, mai.beyond_ml) == (0, 999_500, 0)
+    assert (lan.lent_ml, lan.estimated_ml, lan.metered_ml, lan.outside_ml) == (3_000_000, 8_100_000, 0, 1_000_000)
+    assert (lan.offered_ml, lan.owed_ml, lan.not_taken_ml, lan.beyond_ml) == (3_000_000, 6_000_000, 0, 5_100_000)
+    assert (tung.received_ml, tung.owed_ml, tung.not_taken_ml) == (0, 6_000_000, 0)
+
+
+def test_what_a_shortage_kept_back_is_owed_and_not_called_left() -> None:
+    out = rota(shortages=(Shortage(start=at(0.25), end=at(5), flow_share=0.5),))
+    found = accounts(out, 100, rounds(out, 100, TZ, at(1)), [], at(1.25))
+    assert (found["mai"].offered_ml, found["mai"].not_taken_ml, found["mai"].owed_ml) == (4_500_000,) * 2 + (1_500_000,)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "outside"), [(0.5, 0.75, 0), (0.5, 1.5, 0.5), (6, 7, 1), (0.5, 0.5, 0), (47.5, 48.5, 0.5)]
+)
+def test_water_outside_of_the_households_turns_is_known_by_its_time(first: float, last: float, outside: float) -> None:
+    found = list(turns(rota(), 100, TZ, at(60)))
+    assert share_outside(found, "mai", at(first), at(last)) == outside
+
+
+def test_shortages_that_overlap_become_one_and_the_worst_counts() -> None:
+    low, out = Shortage(start=at(0), end=at(4), flow_share=0.5), Shortage(start=at(2), end=at(6))
+    assert merged([out, low]) == (
+        Shortage(start=at(0), end=at(2), flow_share=0.5), Shortage(start=at(2), end=at(6)),
+    )  # fmt: skip
+    assert merged([low, Shortage(start=at(4), flow_share=0.5)]) == (Shortage(start=at(0), flow_share=0.5),)
+    assert merged([Shortage(start=at(0), end=at(1), flow_share=1)]) == ()
 
 
 @pytest.mark.parametrize(
@@ -233,17 +260,56 @@ def test_every_whole_turn_offers_its_amount_and_no_two_overlap(by: Rota, capacit
             assert (end + timedelta(hours=7)).time() <= by.hours[1]
 
 
-@given(rotas(), st.floats(1, 200), st.lists(st.tuples(st.sampled_from(HOUSEHOLDS), amounts, st.booleans())))
-def test_the_accounts_add_up(by: Rota, capacity: float, taken: list[tuple[str, float, bool]]) -> None:
-    begun = list(rounds(by, capacity, TZ, at(24 * 8)))
-    water = [Received(household_id=who, at=ANCHOR, litres=litres, metered=metered) for who, litres, metered in taken]
-    found = accounts(by, capacity, begun, water).values()
+@given(
+    rotas(), st.floats(1, 200), st.lists(st.tuples(st.sampled_from(HOUSEHOLDS), amounts, st.booleans())),
+    st.floats(0, 24 * 8),
+)  # fmt: skip
+def test_the_accounts_add_up(by: Rota, capacity: float, taken: list[tuple[str, float, bool]], now_h: float) -> None:
+    begun = list(rounds(by, capacity, TZ, at(now_h)))
+    water = [Received(household_id=who, litres=litres, metered=metered) for who, litres, metered in taken]
+    found = accounts(by, capacity, begun, water, at(now_h)).values()
     assert sum(one.lent_ml for one in found) == sum(one.borrowed_ml for one in found)
-    assert sum(one.owed_ml for one in found) == sum(one.entitled_ml - one.received_ml for one in found)
     assert sum(one.received_ml for one in found) == sum(round(litres * 1000) for _, litres, _ in taken)
-    for one in begun:
-        if all(turn.whole for turn in one.turns):
-            assert sum(turn.amount for turn in one.turns) == pytest.approx(sum(one.entitled.values()))
+    for one in found:
+        due = one.entitled_ml - one.lent_ml + one.borrowed_ml
+        assert due == one.received_ml + one.not_taken_ml + one.owed_ml - one.beyond_ml
+        assert min(one.not_taken_ml, one.beyond_ml) == 0
+        assert one.owed_ml >= -1  # half a ml of each turn under way is rounded
+    for one_round in begun:
+        if all(turn.whole for turn in one_round.turns):
+            assert sum(turn.amount for turn in one_round.turns) == pytest.approx(sum(one_round.entitled.values()))
+
+
+@given(rotas(), st.floats(1, 200), st.floats(0, 24 * 8))
+def test_an_account_is_the_sum_of_those_of_its_rounds(by: Rota, capacity: float, now_h: float) -> None:
+    begun = list(rounds(by, capacity, TZ, at(now_h)))
+    whole = accounts(by, capacity, begun, [], at(now_h))
+    each = [accounts(by, capacity, [one], [], at(now_h)) for one in begun]
+    for household in HOUSEHOLDS:
+        for field in ("entitled_ml", "lent_ml", "borrowed_ml", "offered_ml", "owed_ml"):
+            assert getattr(whole[household], field) == sum(getattr(one[household], field) for one in each), field
+
+
+@given(rotas(), st.randoms(use_true_random=False))
+def test_in_which_order_agreements_and_rations_were_written_changes_no_account(by: Rota, chance: random.Random) -> None:
+    # Loans of one giver in one round are served first come, first served: their order is part of what was agreed.
+    rounds_of = [loan.round for loan in by.loans] + [loan.repaid_in for loan in by.loans]
+    assume(len(set(rounds_of)) == len(rounds_of))
+    other = replace(by, loans=tuple(chance.sample(by.loans, len(by.loans))), swaps=by.swaps[::-1])
+    assert list(rounds(other, 50, TZ, at(96))) == list(rounds(by, 50, TZ, at(96)))
+
+
+@given(rotas(), st.lists(st.tuples(st.floats(0, 200), st.floats(0.1, 60), st.sampled_from([0.0, 0.3, 1.0]))))
+def test_merged_shortages_say_of_every_moment_what_the_worst_of_them_says(
+    by: Rota, more: list[tuple[float, float, float]]
+) -> None:
+    each = [*by.shortages, *(Shortage(start=at(a), end=at(a + b), flow_share=share) for a, b, share in more)]
+    found = merged(each)
+    rota(shortages=found)  # in order, without overlap
+    for moment in [one.start for one in each] + [one.end for one in each if one.end]:
+        worst = min((s.flow_share for s in each if s.start <= moment and (s.end is None or moment < s.end)), default=1)
+        told = next((s.flow_share for s in found if s.start <= moment and (s.end is None or moment < s.end)), 1)
+        assert told == worst
 
 
 @given(rotas())
