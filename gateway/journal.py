@@ -79,9 +79,12 @@ class Journal:
         db.executescript(SCHEMA)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit all that is written inside together, or nothing of it when an exception leaves."""
-        with transaction(self.db):
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
+        """Commit all that is written inside together, or nothing of it when an exception leaves.
+
+        What a power cut may undo, because it is told again, need not be `lasting`.
+        """
+        with transaction(self.db, lasting=lasting):
             yield
 
     def _docs(self, kind: type[T], query: str, *args: object) -> list[T]:
