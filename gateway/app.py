@@ -195,6 +195,7 @@ class Gateway:
                 self._wake_all()
             self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
             self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
+            self.wakes.at("rest", self.plan.rests.next_end(now), self._replan)
             self.wakes.at("daily", self.plan.next_daily(now), self._replan)
 
     def _compile(self, now: datetime) -> bool:
@@ -298,8 +299,8 @@ class Gateway:
                 self._refuse(incoming, "not for a gateway")
 
     def _versions_told(self, node_id: str) -> None:
-        """Plan anew when a board has taken its part, for its waterings moved, or holds more than was ever given."""
-        if self.plan.confirm(node_id) or self.plan.overtaken():
+        """Plan anew when a board has taken its part, holds more than was ever given, or can make up again."""
+        if self.plan.confirm(node_id) or self.plan.overtaken() or self.plan.unlocked(self.clock.now()):
             self._look_soon(replan=True)
 
     def _send_soon(self) -> None:

@@ -131,6 +131,15 @@ class Boards:
             if valve.position is ValvePosition.CLOSE_FAILED and valve.zone_id is not None
         )
 
+    def locked_zones(self) -> frozenset[str]:
+        """Return the zones whose valve a fault has locked until a person resets it."""
+        return frozenset(
+            valve.zone_id
+            for board in self._boards.values()
+            for valve in (board.state.valves if board.state else ())
+            if valve.quarantine is not None and valve.zone_id is not None
+        )
+
     def reports(self, needed: Iterable[str], now: datetime) -> tuple[NodeReport, ...]:
         """Return what the server is told of each board heard, and of each that the farm needs."""
         return tuple(

@@ -16,6 +16,7 @@ from gateway.learned import Learned
 from gateway.planning import decisions, parts
 from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed, with_past
 from gateway.planning.dispatch import Held
+from gateway.rests import Rests
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.carried import carried_after
@@ -55,6 +56,8 @@ class Plan:
         self._clock = clock
         self._compile = compile_timetable
         self._days = days
+        self.rests = Rests(journal, outbox)
+        self._locked: frozenset[str] = frozenset()
         self.load()
 
     def load(self) -> None:
@@ -177,6 +180,13 @@ class Plan:
         self.confirmed[node_id] = part
         return True
 
+    def unlocked(self, now: datetime) -> bool:
+        """Whether a rest waits for a valve that was locked or out of hearing when the plan was made, and now is not."""
+        if self.farm is None or not self._locked:
+            return False
+        waits = self._locked & {one.zone_id for one in self.rests.waiting()}
+        return bool(waits - self._locked_zones(self.farm, now))
+
     def fixed(self, now: datetime, away_until: datetime) -> tuple[Entry, ...]:
         """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
         away = self._boards.away(self.nodes(), now)
@@ -203,9 +213,19 @@ class Plan:
         state, stays = plan_state(under_way, fixed, farm, settled, now)
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
-        state = with_past(state, ended, (*begun, *stays), carried_after(self.learned.known(farm), stays))
+        self._locked = self._locked_zones(farm, now)
+        known = replace(self.learned.known(farm), make_ups=self.rests.to_place(self._locked, now))
+        state = with_past(state, ended, (*begun, *stays), carried_after(known, stays))
         timetable = self._compile(farm, state, now, days=self._days, version=1)
         return handed_over_at_rest(timetable, LATE), stays
+
+    def _locked_zones(self, farm: Farm, now: datetime) -> frozenset[str]:
+        """Return the zones where nothing can be made up now: faults, or a board out of hearing, are in the way."""
+        away, locked = self._boards.away(self.nodes(), now), self._boards.locked_zones()
+        stuck = {zone.source_id for zone in farm.zones if zone.id in self._boards.stuck_zones()}
+        return frozenset(
+            zone.id for zone in farm.zones if zone.id in locked or zone.node_id in away or zone.source_id in stuck
+        )
 
     def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
         changed = {}

@@ -70,9 +70,10 @@ class Reports:
         """Follow one event and pass it on; return the ends of orders, and whether the plan must be looked at again."""
         if isinstance(event, DecisionEvent):
             self._journal.settle(event.decision)
+            self._plan.rests.missed(event.decision, self._plan.farm, now)
         if not isinstance(event, RunEvent):
             self._outbox.append(event, origin=node_id)
-            return (), False
+            return (), isinstance(event, DecisionEvent) and bool(self._plan.rests.waiting())
         before = self._journal.run(event.run_id)
         if before is not None and before.node_id != node_id:
             self.foreign += 1
@@ -83,6 +84,8 @@ class Reports:
         self._decide(event, now)
         if event.state not in ENDS:
             return (), before is None
+        if before is None or before.under_way:
+            self._plan.rests.run_ended(event, self._plan.farm, now)
         return self._orders.run_ended(event.run_id, now), before is None or (before.under_way and not run.under_way)
 
     def _follow(self, node_id: str, before: Run | None, event: RunEvent, now: datetime) -> Run:

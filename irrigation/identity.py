@@ -5,7 +5,8 @@ from datetime import date, time
 
 from irrigation.starts import start_key
 
-_LONGEST_ID = 76  # the wire's limit is 80, and the parts of a watering add up to `.48`
+_LONGEST_ID = 70  # the wire's limit is 80, of which `run-`, the part's `.48` and the rest's `.r` take up to 9
+_REST = ".r"
 
 
 def due_id(program_id: str, day: date, start: time | str, zone_id: str) -> str:
@@ -16,9 +17,19 @@ def due_id(program_id: str, day: date, start: time | str, zone_id: str) -> str:
     if len(full) <= _LONGEST_ID:
         return full
     digest = hashlib.sha256(full.encode()).hexdigest()[:12]
-    return f"{program_id[:24]}:{on}:{at}:{zone_id[:16]}:{digest}"
+    return f"{program_id[:24]}:{on}:{at}:{zone_id[: 20 - len(at)]}:{digest}"
 
 
 def part_id(whole_id: str, part: int) -> str:
     """Return the id of a part, from 1, of a due watering; the first has that of the whole."""
     return whole_id if part == 1 else f"{whole_id}.{part}"
+
+
+def rest_id(entry_id: str) -> str:
+    """Return the id under which the rest of a due watering, or of a part, is made up."""
+    return f"{entry_id}{_REST}"
+
+
+def is_rest(entry_id: str) -> bool:
+    """Whether the id is that of a make-up."""
+    return entry_id.endswith(_REST)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from irrigation.after_trouble import MakeUp
 from irrigation.amount import Carried
 from irrigation.bounds import STRICT, aware, within
 from irrigation.rota import Shortage
@@ -45,7 +46,7 @@ class Moisture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; and what is carried.
+    """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; what is carried; rests.
 
     `shortages` are the troubles that are over, of sources that are shared by turns: those turns have moved for good.
     The gateway has it; it stands in the timetable, so that a preview elsewhere starts from the same.
@@ -57,6 +58,7 @@ class Knowledge:
     moistures: dict[str, Moisture] = field(default_factory=dict)
     troubles: dict[str, SourceTrouble] = field(default_factory=dict)
     shortages: dict[str, tuple[Shortage, ...]] = field(default_factory=dict)
+    make_ups: tuple[MakeUp, ...] = ()
 
     def __post_init__(self) -> None:
         for zone_id, flow in self.flows_l_min.items():

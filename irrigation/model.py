@@ -6,6 +6,7 @@ with a sentence that names the field. `__pydantic_config__` makes the codecs at 
 
 from typing import NewType
 
+from irrigation.after_trouble import AfterTrouble, MakeUp
 from irrigation.amount import MAX_LITRES, MAX_MINUTES, Adjust, Carried, CurvePoint, CycleSoak, Dose
 from irrigation.bounds import aware, known_zone, slug, within
 from irrigation.days import (
@@ -41,6 +42,7 @@ __all__ = [
     "MAX_MINUTES",
     "ActiveRun",
     "Adjust",
+    "AfterTrouble",
     "BaseCalendar",
     "BaseEntry",
     "Calendar",
@@ -64,6 +66,7 @@ __all__ = [
     "IfLate",
     "Knowledge",
     "Loan",
+    "MakeUp",
     "Moisture",
     "MonthDays",
     "NodeId",

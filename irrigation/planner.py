@@ -13,6 +13,7 @@ from irrigation.base_plan import base_plan, in_their_turns
 from irrigation.carried import carried_after, with_learned_flows
 from irrigation.dose import asked_s, scaled
 from irrigation.knowledge import Knowledge, Trouble
+from irrigation.making_up import made_up
 from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
 from irrigation.room import Room
@@ -47,6 +48,7 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
     plan = _Plan(farm, state, now, beyond)
     for firing in firings(farm, now - LATE_WINDOW, beyond):
         plan.add(firing)
+    plan.add_rests(state)
     return Timetable(
         version=version,
         compiled_at=now,
@@ -114,6 +116,12 @@ class _Plan:
         placed = self._finished(firing, found, begun=begun) if firing.finish else self._place(firing, found, firing.due)
         for one in placed:
             self._keep(firing, one)
+
+    def add_rests(self, state: PlanState) -> None:
+        """Place what trouble cut short, after all firings."""
+        entries, skipped = made_up(self._farm, state, self._room, self._now)
+        self.entries += entries
+        self.skipped += skipped
 
     # --- what does not run ---
 

@@ -5,6 +5,7 @@ from datetime import datetime, time
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from irrigation.after_trouble import AfterTrouble
 from irrigation.amount import Adjust, CycleSoak, Dose
 from irrigation.bounds import STRICT, aware, slug, within
 from irrigation.days import Calendar, Cron, DryDays, Season
@@ -56,6 +57,7 @@ class Program:
     order: Order = Order.GIVEN
     pause_s: int = 0
     priority: int = 2
+    after_trouble: AfterTrouble = AfterTrouble.SKIP
 
     def __post_init__(self) -> None:
         slug(self.id, "program.id")

@@ -36,6 +36,8 @@ class Rule(StrEnum):
     TURN_COMES = "turn-comes"  # starts later, in its household's turn at the source
     OUTSIDE_TURN = "outside-turn"  # its household's turn does not come within the late window
     NO_SHARE = "no-share"  # its household has no share of a source that goes by turns
+    MADE_UP = "made-up"  # the rest of a watering that trouble cut short
+    NOT_MADE_UP = "not-made-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

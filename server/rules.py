@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidatorFunctio
 
 from irrigation.model import (
     Adjust,
+    AfterTrouble,
     Calendar,
     DryDays,
     Finish,
@@ -45,6 +46,7 @@ StartField = Annotated[Sun, WrapValidator(_start)]
 OPTIONAL: Json = {
     "repeat": None, "seasons": (), "dry_days": None, "windows": (), "finish": None, "adjust": None,
     "order": Order.GIVEN, "pause_s": 0, "priority": 2,
+    "after_trouble": AfterTrouble.SKIP,
 }  # fmt: skip
 """What a program need not say, and what it means then."""
 
@@ -70,6 +72,7 @@ class ProgramRules(BaseModel):
     order: Order = Order.GIVEN
     pause_s: int = 0
     priority: int = 2
+    after_trouble: AfterTrouble = AfterTrouble.SKIP
 
     def program(self, id: str, since: datetime, kept: Program | None = None) -> Program:
         """Return the planner's form; raise ValueError naming the field that is out of range.

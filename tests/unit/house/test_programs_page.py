@@ -10,12 +10,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import TypeAdapter
 
-from irrigation.model import Dose, Entry, Farm, Group, PlanState, Skip, Source, Zone
+from irrigation.after_trouble import WITHIN, shortfall
+from irrigation.model import Dose, Entry, Farm, Group, Knowledge, MakeUp, PlanState, Skip, Source, Timetable, Zone
 from irrigation.planner import compile_timetable
 from server.rules import ProgramRules
 
 PAGE = (Path(__file__).parents[3] / "docs/programs.md").read_text()
-EXAMPLES = re.findall(r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(
+    r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?\n(.*?)```",
+    PAGE,
+    re.DOTALL,
+)
 TZ = ZoneInfo("Asia/Ho_Chi_Minh")
 TANK = Source(id="tank", name="Tank", capacity_l_min=30)
 ZONES = tuple(
@@ -49,15 +54,32 @@ def test_the_page_has_an_example_of_every_setting() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0][13:60])
-def test_an_example_starts_when_the_page_says(example: tuple[str, str, str, str]) -> None:
-    written, first, days, starts = example
+def test_an_example_starts_when_the_page_says(example: tuple[str, ...]) -> None:
+    written, first, days, cut, after_min, told_min, starts = example
     rules = ProgramRules.model_validate_json(json.dumps({"name": "Example"} | json.loads(written)))
     now = datetime.fromisoformat(first).replace(tzinfo=TZ)
     program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
     farm = Farm(id="f", name="F", tz=TZ.key, lat=21.19, lon=104.1, sources=(TANK,), zones=ZONES, programs=(program,))
     table = compile_timetable(farm, PlanState(), now - timedelta(minutes=1), days=int(days), version=1)
+    if cut:
+        begun = next(one for one in table.entries if one.zone_id == cut)
+        table = after_trouble(farm, begun, int(after_min), int(told_min or after_min), int(days))
     everything: list[Entry | Skip] = [*table.entries, *table.skipped]
     assert [told(one) for one in everything] == starts.splitlines()
+
+
+def after_trouble(farm: Farm, entry: Entry, after_min: int, told_min: int, days: int) -> Timetable:
+    """The plan after that watering was cut short, told so long after its start; a meter counted as it should have."""
+    at, policy = entry.start + timedelta(minutes=after_min), farm.programs[0].after_trouble
+    zone = farm.zone(entry.zone_id)
+    dose = shortfall(entry.dose, zone, open_s=after_min * 60, litres=after_min * zone.flow_l_min)
+    assert dose is not None
+    rest = MakeUp(
+        of=entry.id, program_id=entry.program_id, zone_id=zone.id, dose=dose, cut=at, since=at,
+        until=at + WITHIN[policy],
+    )  # fmt: skip
+    state = PlanState(settled=frozenset({entry.id}), ended={entry.id: at}, known=Knowledge(make_ups=(rest,)))
+    return compile_timetable(farm, state, entry.start + timedelta(minutes=told_min), days=days, version=1)
 
 
 def test_the_page_shows_sources_and_groups_as_a_farm_file_takes_them() -> None:

@@ -30,7 +30,7 @@ export function startText(start: Start): string {
 
 /** One sentence for each thing that the program says beyond its days, starts and doses. */
 export function moreLines(program: ProgramMore): string[] {
-  const { repeat, seasons, dry_days, windows, finish, adjust, order, pause_s, priority } = program;
+  const { repeat, seasons, dry_days, windows, finish, adjust, order, pause_s, priority, after_trouble } = program;
   const lines: string[] = [];
   if (repeat) {
     lines.push(repeat.until !== undefined
@@ -51,6 +51,8 @@ export function moreLines(program: ProgramMore): string[] {
   if (order === 'together') lines.push(t('more.together'));
   if (pause_s) lines.push(t(pause_s > 0 ? 'more.pause' : 'more.overlap', { n: Math.abs(pause_s) }));
   if (priority === 1 || priority === 3) lines.push(t(priority === 1 ? 'more.first' : 'more.last'));
+  if (after_trouble === 'resume') lines.push(t('more.resume'));
+  if (after_trouble === 'top-up') lines.push(t('more.top_up'));
   return lines;
 }
 

@@ -148,6 +148,7 @@ export interface ProgramMore {
   order?: 'given' | 'driest-first' | 'together';
   pause_s?: number;
   priority?: number;
+  after_trouble?: 'skip' | 'resume' | 'top-up';
 }
 
 export interface ProgramDraft extends ProgramMore {
