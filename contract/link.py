@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, Literal
 
 from paho.mqtt import client as paho
@@ -352,6 +353,7 @@ class _Connection:
                 await connecting
             raise
         except (OSError, ValueError) as exc:
+            clear_frames(exc.__traceback__)  # paho leaves the socket of a failed handshake to them
             raise NotConnected(f"{self._settings.host}:{self._settings.port}: {exc}") from exc
         self._attach()
         await self._answered(self._answer, "CONNACK")
