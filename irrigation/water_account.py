@@ -63,6 +63,15 @@ class WaterAccount:
         return max(0, self.received_ml - self.offered_ml)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundAccount:
+    """What one round is for each household as of a moment; `end` None while it is the last that has begun."""
+
+    round: Round
+    end: datetime | None
+    households: dict[str, WaterAccount]
+
+
 def estimated_litres(open_s: float, learned_flow_l_min: float) -> float:
     """Return valve-minutes x learned flow, in L: what stands for a meter where there is none."""
     return open_s / 60 * learned_flow_l_min

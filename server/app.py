@@ -33,6 +33,7 @@ from server.series.port import Series
 from server.series.sqlite import SqliteSeries
 from server.services import Services
 from server.settings import LedgerSettings, ServerSettings, SqliteSeriesSettings, read_secret
+from server.turns import Turns
 from server.watering import Watering
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,8 @@ def bootstrap(
     services = Services(
         now=clock, ledger=ledger, series=series, live=live, ingest=ingest, gateways=gateways, watering=watering,
         resets=Resets(ledger, live, gateways, clock),
-        planning=Planning(ledger, gateways, clock), history=History(ledger, series, clock),
+        planning=Planning(ledger, gateways, clock), turns=Turns(ledger, gateways, clock),
+        history=History(ledger, series, clock),
         doorkeeper=Doorkeeper(ledger, clock, at_s, hasher), metrics=Metrics(),
         secure_cookie=settings.http.secure_cookie,
     )  # fmt: skip

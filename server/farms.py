@@ -1,5 +1,6 @@
 """A farm's set-up file: its site, and the programs that it starts with."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import ConfigError
 from contract.settings import load_toml
-from irrigation.model import DryDays, Farm, Group, Source, Window, Zone
-from server.ledger import farms
+from irrigation.model import DryDays, Farm, Group, Household, Program, Source, Window, Zone
+from server.ledger import farms, rotas
 from server.ledger.database import Ledger
-from server.records import HouseRules, ProgramRecord
-from server.rules import ProgramRules
+from server.records import HouseholdRecord, HouseRules, ProgramRecord
+from server.rules import ProgramRules, RotaRules
+from server.shapes import planned
 
 
 class _Strict(BaseModel):
@@ -24,6 +26,20 @@ class NodeName(_Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
     name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class HouseholdFile(_Strict):
+    """A household, and who speaks for it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    people: tuple[str, ...] = ()  # names of accounts
+
+
+class RotaFile(RotaRules):
+    """A rota as the file has it."""
+
+    source_id: str
 
 
 class ProgramFile(ProgramRules):
@@ -51,22 +67,29 @@ class FarmFile(_Strict):
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    households: tuple[HouseholdFile, ...] = ()
+    rotas: tuple[RotaFile, ...] = ()
+
+    def farm(self, programs: tuple[Program, ...] = ()) -> Farm:
+        """The farm as the planner knows it; raise ValueError naming what does not fit together."""
+        return Farm(
+            id=self.id, name=self.name, tz=self.tz, lat=self.lat, lon=self.lon, sources=self.sources, zones=self.zones,
+            programs=programs, groups=self.groups, windows=self.windows, dry_days=self.dry_days,
+            households=tuple(Household(id=each.id, name=each.name) for each in self.households),
+            rotas=tuple(each.rota(each.source_id) for each in self.rotas),
+        )  # fmt: skip
 
 
 def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
-    The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
-    The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
-    it says anything of them. Programs belong to the people: those in the file are what a new farm begins with. A farm
-    that is there already keeps its own, also what was changed or deleted.
+    The file is the truth about the site: sources, zones, boards, households; and about groups, hours and days without
+    water where it says anything of them. Programs and rotas belong to the people: those in the file are what a new farm
+    begins with. A farm that is there already keeps its own, also what was changed or deleted.
     """
     file = load_toml(path, FarmFile)
     try:
-        farm = Farm(
-            id=file.id, name=file.name, tz=file.tz, lat=file.lat, lon=file.lon, sources=file.sources, zones=file.zones,
-            groups=file.groups, windows=file.windows, dry_days=file.dry_days,
-        )  # fmt: skip
+        farm = file.farm()
         with ledger.begin() as tx:
             is_new = file.id not in farms.ids(tx)
             for zone in file.zones:
@@ -78,6 +101,10 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
             })  # fmt: skip
             names = {zone.node_id: zone.node_id for zone in file.zones} | {node.id: node.name for node in file.nodes}
             farms.put_site(tx, site, file.sources, file.zones, names)
+            people = (HouseholdRecord(id=one.id, name=one.name, people=one.people) for one in file.households)
+            rotas.put_households(tx, file.id, people)
+            for rota in farm.rotas if is_new else ():
+                rotas.put(tx, file.id, rota)
             if file.model_fields_set & {"groups", "windows", "dry_days"}:
                 house = HouseRules(groups=file.groups, windows=file.windows, dry_days=file.dry_days)
                 farms.set_rules(tx, file.id, house)
@@ -94,6 +121,7 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
             stored = farms.get(tx, file.id)
             assert stored is not None  # noqa: S101
             known = {zone.id for zone in farm.zones}
+            planned(replace(stored, programs=()))  # what people have set up since must fit the site
             for kept in stored.programs:
                 for part in kept.zones:
                     if part.zone_id not in known:

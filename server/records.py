@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from contract.messages import Reason
-from irrigation.model import Dose, DryDays, Group, Hold, Program, Source, Window, Zone, ZoneDose
+from irrigation.model import Dose, DryDays, Group, Hold, Program, Rota, Source, Window, Zone, ZoneDose
 from irrigation.run import RunState
 
 Params = dict[str, float | str]
@@ -70,6 +70,15 @@ class HouseRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HouseholdRecord:
+    """Who shares a source with others; `people` are the names of the accounts that speak for it."""
+
+    id: str
+    name: str
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FarmRecord:
     """A farm as people have set it up; `version` rises with every change that the gateway must hear of."""
 
@@ -91,6 +100,8 @@ class FarmRecord:
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    households: tuple[HouseholdRecord, ...] = ()
+    rotas: tuple[Rota, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,19 @@
 """A program's rules as people write them: in the API and in a farm's set-up file."""
 
 import re
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from irrigation.model import (
     Adjust,
@@ -14,8 +23,13 @@ from irrigation.model import (
     Finish,
     Order,
     Program,
+    Ration,
     Repeat,
+    Rota,
     Season,
+    Share,
+    ShareUnit,
+    Shortage,
     Sun,
     Window,
     ZoneDose,
@@ -41,6 +55,7 @@ def _clock(text: str) -> time:
     return time.fromisoformat(text)
 
 
+ClockField = Annotated[time, BeforeValidator(lambda value: _clock(value) if isinstance(value, str) else value)]
 StartField = Annotated[Sun, WrapValidator(_start)]
 
 OPTIONAL: Json = {
@@ -50,6 +65,7 @@ OPTIONAL: Json = {
 }  # fmt: skip
 """What a program need not say, and what it means then."""
 
+_ROTA: TypeAdapter[Rota] = TypeAdapter(Rota)
 _PROGRAM: TypeAdapter[Program] = TypeAdapter(Program)
 _HOUSE: TypeAdapter[HouseRules] = TypeAdapter(HouseRules)
 
@@ -83,6 +99,32 @@ class ProgramRules(BaseModel):
         if kept is not None:
             said |= {name: getattr(kept, name) for name in OPTIONAL.keys() - self.model_fields_set}
         return Program(id=id, since=since, **said)
+
+
+class RotaRules(BaseModel):
+    """The turns at a source as people set them; what households agree on is not among them."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    unit: ShareUnit
+    anchor: AwareDatetime
+    period_days: Annotated[int, Field(ge=1, le=366)]
+    shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=200)]
+    hours: tuple[ClockField, ClockField] | None = None
+    rations: Annotated[tuple[Ration, ...], Field(max_length=50)] = ()
+    shortages: Annotated[tuple[Shortage, ...], Field(max_length=500)] = ()
+
+    def rota(self, source_id: str) -> Rota:
+        """Return the planner's form; raise ValueError naming the field that is out of range."""
+        return Rota(
+            source_id=source_id, unit=self.unit, anchor=self.anchor.astimezone(UTC), period_days=self.period_days,
+            shares=self.shares, hours=self.hours, rations=self.rations, shortages=self.shortages,
+        )  # fmt: skip
+
+
+def rota_body(rota: Rota) -> Json:
+    """Return a rota as JSON, with the agreements."""
+    short: Json = _without_seconds(_ROTA.dump_python(rota, mode="json", exclude_none=True))
+    return short
 
 
 def body(program: Program) -> Json:

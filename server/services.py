@@ -14,6 +14,7 @@ from server.metrics import Metrics
 from server.planning import Planning
 from server.resets import Resets
 from server.series.port import Series
+from server.turns import Turns
 from server.watering import Watering
 
 
@@ -30,6 +31,7 @@ class Services:
     watering: Watering
     resets: Resets
     planning: Planning
+    turns: Turns
     history: History
     doorkeeper: Doorkeeper
     metrics: Metrics

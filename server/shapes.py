@@ -1,13 +1,16 @@
 """Records as the JSON of docs/api.md."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.dose import asked_s, expected_litres
-from irrigation.model import Entry, Farm, Hold, Skip, Timetable, Zone
+from irrigation.model import Entry, Farm, Hold, Household, Loan, Skip, Swap, Timetable, Zone
+from irrigation.rota import Turn
 from irrigation.run import UNDER_WAY
+from irrigation.water_account import RoundAccount, WaterAccount
 from server import rules
 from server.ledger.history import dose_body
 from server.records import (
@@ -35,6 +38,7 @@ def planned(record: FarmRecord) -> Farm:
         id=record.id, name=record.name, tz=record.tz, lat=record.lat, lon=record.lon, sources=record.sources,
         zones=record.zones, programs=tuple(program.planned for program in record.programs), hold=record.hold,
         skips=record.skips, groups=record.groups, windows=record.windows, dry_days=record.dry_days,
+        households=tuple(Household(id=each.id, name=each.name) for each in record.households), rotas=record.rotas,
     )  # fmt: skip
 
 
@@ -58,6 +62,57 @@ def farm(record: FarmRecord) -> Json:
 def house_rules(record: FarmRecord) -> Json:
     """What binds every program of a farm."""
     return rules.house_body(HouseRules(groups=record.groups, windows=record.windows, dry_days=record.dry_days))
+
+
+def rotas(record: FarmRecord, mine: Iterable[str]) -> Json:
+    """A farm's rotas, households and the zones of each; `mine` are those that the reader speaks for."""
+    return {
+        "rotas": [rules.rota_body(rota) for rota in record.rotas],
+        "households": [
+            {"id": one.id, "name": one.name, "zones": [zone.id for zone in record.zones if zone.household_id == one.id]}
+            for one in record.households
+        ],
+        "mine": list(mine),
+    }  # fmt: skip
+
+
+def agreement(made: Swap | Loan) -> Json:
+    """A swap or a loan, with who has agreed."""
+    kind = "swap" if isinstance(made, Swap) else "loan"
+    return {"kind": kind, **asdict(made), "in_force": made.in_force}
+
+
+def turn(one: Turn, now: datetime) -> Json:
+    """A turn; `end` is None while nobody knows, `now` whether the water is this household's at this moment."""
+    return {
+        "round": one.round, "household_id": one.household_id, "amount": one.amount, "start": iso(one.start),
+        "end": iso(one.end), "spans": [[iso(start), iso(end)] for start, end in one.spans], "now": one.covers(now),
+    }  # fmt: skip
+
+
+def round_account(one: RoundAccount) -> Json:
+    """What a round was for each household, in litres; `measured` says how its received water is known."""
+    return {
+        "round": one.round.number, "start": iso(one.round.start), "end": iso(one.end),
+        "households": [
+            {
+                "household_id": each.household_id, "measured": _measured(each),
+                **{f"{name}_l": getattr(each, f"{name}_ml") / 1000 for name in _ACCOUNT},
+            } for each in one.households.values()
+        ],
+    }  # fmt: skip
+
+
+_ACCOUNT = (
+    "entitled", "lent", "borrowed", "received", "metered", "estimated", "outside", "offered", "owed", "not_taken",
+    "beyond",
+)  # fmt: skip
+
+
+def _measured(account: WaterAccount) -> str:
+    """By a meter, by valve-minutes x learned flow, by both, or nothing was taken."""
+    by = {"metered": account.metered_ml > 0, "estimated": account.estimated_ml > 0}
+    return "both" if all(by.values()) else next((name for name, is_so in by.items() if is_so), "none")
 
 
 def hold(value: Hold | None) -> Json | None:

@@ -37,19 +37,7 @@ def read_farm(path: Path, since: datetime) -> Farm:
     """Return a farm file as the planner knows it, its programs made at `since`."""
     file = load_toml(path, FarmFile)
     programs = tuple(program.program(program.id, since) for program in file.programs)
-    return Farm(
-        id=file.id,
-        name=file.name,
-        tz=file.tz,
-        lat=file.lat,
-        lon=file.lon,
-        sources=file.sources,
-        zones=file.zones,
-        programs=programs,
-        groups=file.groups,
-        windows=file.windows,
-        dry_days=file.dry_days,
-    )
+    return file.farm(programs)
 
 
 def write_all(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from irrigation.model import Hold, Source, Zone
 from server import rules
+from server.ledger import rotas
 from server.ledger.database import upsert
 from server.ledger.tables import farms, nodes, programs, skips, sources, zones
 from server.records import FarmRecord, HouseRules, ProgramRecord
@@ -47,6 +48,7 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
         programs=tuple(_program(record) for record in planned),
         hold=None if row.hold is None else _HOLD.validate_python(row.hold, strict=False),
         skips=tuple(skipped.scalars()), groups=house.groups, windows=house.windows, dry_days=house.dry_days,
+        households=rotas.households_of(connection, farm_id), rotas=rotas.of_farm(connection, farm_id),
     )  # fmt: skip
 
 

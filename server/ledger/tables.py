@@ -114,6 +114,42 @@ zones = Table(
     Column("body", JSON, nullable=False),
 )
 
+households = Table(
+    "households",
+    metadata,
+    Column("farm_id", String(48), ForeignKey("farms.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", String(48), primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("people", JSON, nullable=False),  # names of accounts that speak for it
+)
+
+rotas = Table(
+    "rotas",
+    metadata,
+    # What has begun stays as it was: another rota has another anchor, and `ended_at` ends the turns at a source.
+    Column("farm_id", String(48), ForeignKey("farms.id", ondelete="CASCADE"), primary_key=True),
+    Column("source_id", String(48), primary_key=True),
+    Column("anchor", UtcTime, primary_key=True),
+    Column("body", JSON, nullable=False),  # unit, period, shares, hours, rations, shortages
+    Column("ended_at", UtcTime),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    # Swaps and loans of a rota's rounds; in force once both sides stand in `agreed`.
+    Column("id", String(48), primary_key=True),
+    Column("farm_id", String(48), ForeignKey("farms.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("source_id", String(48), nullable=False),
+    Column("anchor", UtcTime, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("agreed", JSON, nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+)
+
 nodes = Table(
     "nodes",
     metadata,

@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,13 +12,27 @@ import pytest
 from pydantic import TypeAdapter
 
 from irrigation.after_trouble import WITHIN, shortfall
-from irrigation.model import Dose, Entry, Farm, Group, Knowledge, MakeUp, PlanState, Skip, Source, Timetable, Zone
+from irrigation.model import (
+    Dose,
+    Entry,
+    Farm,
+    Group,
+    Household,
+    Knowledge,
+    MakeUp,
+    PlanState,
+    Skip,
+    Source,
+    Timetable,
+    Zone,
+)
 from irrigation.planner import compile_timetable
+from server.farms import HouseholdFile, RotaFile
 from server.rules import ProgramRules
 
 PAGE = (Path(__file__).parents[3] / "docs/programs.md").read_text()
 EXAMPLES = re.findall(
-    r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?\n(.*?)```",
+    r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?( in-turns)?\n(.*?)```",
     PAGE,
     re.DOTALL,
 )
@@ -45,6 +60,20 @@ def amount(dose: Dose) -> str:
     return f"{dose.minutes:g} min" if dose.minutes is not None else f"{dose.litres:g} L"
 
 
+def in_turns(farm: Farm) -> Farm:
+    """The farm with the households and the rota that the page shows as a farm file takes them."""
+    _, written = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    table = json.dumps(tomllib.loads(written), default=lambda value: value.isoformat())
+    file = TypeAdapter(dict[str, tuple[HouseholdFile | RotaFile, ...]]).validate_json(table)
+    households = tuple(
+        Household(id=one.id, name=one.name) for one in file["households"] if isinstance(one, HouseholdFile)
+    )
+    rotas = tuple(one.rota(one.source_id) for one in file["rotas"] if isinstance(one, RotaFile))
+    whose = {"tea": "mai", "plum": "lan"}
+    zones = tuple(replace(zone, household_id=whose.get(zone.id)) for zone in farm.zones)
+    return replace(farm, zones=zones, households=households, rotas=rotas)
+
+
 def test_the_page_has_an_example_of_every_setting() -> None:
     assert PAGE.count("```json") == PAGE.count("```starts") == len(EXAMPLES)
     kinds = {json.loads(example[0])["calendar"]["kind"] for example in EXAMPLES}
@@ -55,11 +84,12 @@ def test_the_page_has_an_example_of_every_setting() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0][13:60])
 def test_an_example_starts_when_the_page_says(example: tuple[str, ...]) -> None:
-    written, first, days, cut, after_min, told_min, starts = example
+    written, first, days, cut, after_min, told_min, by_turns, starts = example
     rules = ProgramRules.model_validate_json(json.dumps({"name": "Example"} | json.loads(written)))
     now = datetime.fromisoformat(first).replace(tzinfo=TZ)
     program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
     farm = Farm(id="f", name="F", tz=TZ.key, lat=21.19, lon=104.1, sources=(TANK,), zones=ZONES, programs=(program,))
+    farm = in_turns(farm) if by_turns else farm
     table = compile_timetable(farm, PlanState(), now - timedelta(minutes=1), days=int(days), version=1)
     if cut:
         begun = next(one for one in table.entries if one.zone_id == cut)
@@ -83,7 +113,7 @@ def after_trouble(farm: Farm, entry: Entry, after_min: int, told_min: int, days:
 
 
 def test_the_page_shows_sources_and_groups_as_a_farm_file_takes_them() -> None:
-    (written,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    written, _ = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     table = tomllib.loads(written)
     sources = TypeAdapter(tuple[Source, ...]).validate_json(json.dumps(table["sources"]))
     groups = TypeAdapter(tuple[Group, ...]).validate_json(json.dumps(table["groups"]))

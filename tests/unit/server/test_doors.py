@@ -19,6 +19,11 @@ PROGRAM = {
 }  # fmt: skip
 HOLD = {"until": (NOW + timedelta(days=1)).isoformat(), "reason": ""}
 WATER = {"dose": {"minutes": 5}}
+ROTA = {
+    "unit": "minutes", "anchor": "2026-12-01T00:00:00Z", "period_days": 2,
+    "shares": [{"household_id": "mai", "amount": 60}, {"household_id": "lan", "amount": 60}],
+}  # fmt: skip
+SWAP = {"kind": "swap", "household_id": "mai", "round": 60, "household_a": "mai", "household_b": "lan"}
 EVERYBODY = "mai thanh hoa"
 EDITORS = "mai hoa"
 
@@ -44,6 +49,14 @@ TABLE: dict[tuple[str, str], Call] = {
     ("POST", "/api/v1/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset"): Call(202, "thanh hoa"),
     ("GET", "/api/v1/farms/{farm_id}/rules"): Call(200),
     ("PUT", "/api/v1/farms/{farm_id}/rules"): Call(200, EDITORS, {"windows": [{"begin": "20:00", "end": "08:00"}]}),
+    ("GET", "/api/v1/farms/{farm_id}/rotas"): Call(200),
+    ("PUT", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(200, "hoa", ROTA),
+    ("DELETE", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(204, "hoa"),
+    ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/turns"): Call(200),
+    ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/account"): Call(200),
+    ("POST", "/api/v1/farms/{farm_id}/sources/{source_id}/agreements"): Call(201, EDITORS, SWAP),
+    ("POST", "/api/v1/farms/{farm_id}/agreements/{agreement_id}/agree"): Call(200, EDITORS, {"household_id": "mai"}),
+    ("DELETE", "/api/v1/farms/{farm_id}/agreements/{agreement_id}"): Call(204, EDITORS),
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): Call(200),
     ("POST", "/api/v1/zones/{zone_id}/runs"): Call(202, body=WATER),
     ("GET", "/api/v1/zones/{zone_id}/runs"): Call(200),
@@ -114,10 +127,10 @@ class World:
     def __init__(self, coop: Coop) -> None:
         self._coop = coop
         self.ids = {"farm_id": "mai", "zone_id": "dau-tay", "program_id": "sang-dau-tay", "path": ""}
-        self.ids |= {"node_id": "board-1", "channel": "v1"}
+        self.ids |= {"node_id": "board-1", "channel": "v1", "source_id": "suoi"}
 
     async def make(self) -> None:
-        """A run and an alert, and gateways that are online."""
+        """A run, an alert and a swap that is asked for, and gateways that are online."""
         await self._coop.gateway_up("mai")
         fault = FaultEvent(seq=1, at=NOW, code="no-flow", zone_id="dau-tay", channel="v1")
         await self._coop.events(fault)
@@ -127,6 +140,8 @@ class World:
         async with self._coop.client("mai") as mai:
             answer = await mai.post("/zones/rau-cai-meo/runs", json=WATER, headers={"Idempotency-Key": "the-first-run"})
             self.ids["run_id"] = answer.json()["id"]
+            answer = await mai.post("/farms/mai/sources/suoi/agreements", json=SWAP)
+            self.ids["agreement_id"] = answer.json()["id"]
 
     def url(self, path: str) -> str:
         """The path with its ids, as an absolute address."""
