@@ -92,6 +92,8 @@ class Quantity(StrEnum):
     BATTERY = "battery"  # the supply
     AIR_TEMPERATURE = "air_temperature"
     RAIN = "rain"  # depth fallen since the last reading
+    WIND = "wind"  # mean since the last reading
+    LEVEL = "level"  # of a source, full = 100
 
 
 UNIT: dict[Quantity, str] = {
@@ -103,6 +105,8 @@ UNIT: dict[Quantity, str] = {
     Quantity.BATTERY: "V",
     Quantity.AIR_TEMPERATURE: "degC",
     Quantity.RAIN: "mm",
+    Quantity.WIND: "m/s",
+    Quantity.LEVEL: "%",
 }
 
 

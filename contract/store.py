@@ -116,27 +116,11 @@ def readable_rows(path: Path, table: str) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection, *, lasting: bool = True) -> Iterator[None]:
-    """Commit what is done inside, or nothing of it when an exception leaves; part of the caller's if one is open.
-
-    One that is not `lasting` does not wait for the disk: it outlives the process, but a power cut may undo it, until
-    the next lasting one. For what is told again when it was forgotten.
-    """
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it when an exception leaves; part of the caller's if one is open."""
     if db.in_transaction:
         yield
         return
-    if not lasting:
-        db.execute("PRAGMA synchronous = NORMAL")
-    try:
-        with _committed(db):
-            yield
-    finally:
-        if not lasting:
-            db.execute("PRAGMA synchronous = FULL")
-
-
-@contextmanager
-def _committed(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

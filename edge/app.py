@@ -61,10 +61,6 @@ log = logging.getLogger(__name__)
 DATABASE = "board.sqlite3"
 MEASURE_S = 0.2  # while a valve is open
 STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
-AFTER_THE_NEWS_S = 0.05
-"""A state waits so long after a change: the event that says the same goes first, and several changes are one state."""
-SENDERS_TURNS = 2
-"""Rounds of the loop until the sender has the event on its way; an order is answered after what came of it is told."""
 SOIL_WATERING_S = 2.0  # between two readings of a probe that a run waits for
 TICK_S = 30.0
 SAVE_WATERING_S = 2.0  # what a crash may cost the meter
@@ -405,7 +401,6 @@ class Agent:
             try:
                 async with asyncio.timeout(STATE_WATERING_S if self.waterings.any else STATE_QUIET_S):
                     await self._state_changed.wait()
-                await asyncio.sleep(AFTER_THE_NEWS_S)
             except TimeoutError:
                 pass
 
@@ -483,8 +478,6 @@ class Agent:
         if not retained:
             self.clock.heard(command.issued_at)
         reply = self._too_late(command, retained=retained) or await self._obey(command)
-        for _ in range(SENDERS_TURNS):
-            await asyncio.sleep(0)
         self._keep_and_tell(reply)
         log.info(
             "command kind=%s id=%s actor=%s outcome=%s reason=%s",

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 JOURNAL = "journal.sqlite3"
 READING_BYTES, PAGE_BYTES = 400, 4096  # on disk, with room to spare: the count of readings is to be the limit, not this
 TICK_S = 30.0
+WEATHER_S = 900.0
+"""As often at least the server is told what conditions go by, so that its preview does, too."""
 WITH_THE_ANSWER_S = 0.02
 REPLAN_S = 0.3
 """Planning waits this long after a change: the valve's own messages go first, and several changes are one plan."""
@@ -144,6 +146,7 @@ class Gateway:
         log.info("gateway up farm=%s boot=%s", self.farm_id, self.outbox.boot_id)
         with self.wakes:
             self.wakes.every("tick", TICK_S, self._ticked.set)
+            self.wakes.every("weather", WEATHER_S, self._replan)
             self._look.set()
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -196,6 +199,7 @@ class Gateway:
             self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
             self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
             self.wakes.at("rest", self.plan.rests.next_end(now), self._replan)
+            self.wakes.at("condition", self.plan.next_judgement(now), self._replan)
             self.wakes.at("daily", self.plan.next_daily(now), self._replan)
 
     def _compile(self, now: datetime) -> bool:

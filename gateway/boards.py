@@ -101,7 +101,7 @@ class Boards:
         if board.gist == before.gist:
             self._unsaved.add(board.node_id)
             return
-        with self._journal.transaction(lasting=False):  # the board tells it again
+        with self._journal.transaction():
             self._journal.save_board(board.node_id, Board, board)
         self._unsaved.discard(board.node_id)
 

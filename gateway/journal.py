@@ -79,12 +79,9 @@ class Journal:
         db.executescript(SCHEMA)
 
     @contextmanager
-    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
-        """Commit all that is written inside together, or nothing of it when an exception leaves.
-
-        What a power cut may undo, because it is told again, need not be `lasting`.
-        """
-        with transaction(self.db, lasting=lasting):
+    def transaction(self) -> Iterator[None]:
+        """Commit all that is written inside together, or nothing of it when an exception leaves."""
+        with transaction(self.db):
             yield
 
     def _docs(self, kind: type[T], query: str, *args: object) -> list[T]:
@@ -237,6 +234,10 @@ class Journal:
     def settled(self, since: datetime) -> frozenset[str]:
         """Return the ids of what was due after `since` and is settled."""
         return frozenset(row[0] for row in self.db.execute("SELECT id FROM settled WHERE due >= ?", (_at(since),)))
+
+    def decisions_since(self, since: datetime) -> tuple[Decision, ...]:
+        """Return what became of what was due since then."""
+        return tuple(self._docs(Decision, "SELECT doc FROM settled WHERE due >= ?", _at(since)))
 
     def forget(self, now: datetime) -> None:
         """Drop what ended longer ago than `KEEP`, and wishes to close what no lease can keep open any more."""

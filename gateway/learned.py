@@ -1,16 +1,15 @@
-"""What the gateway has learned and measured: flows, what is carried on, what sources lacked, moistures.
+"""What the gateway has learned of its zones and sources: flows, what is carried on, what sources lacked.
 
-The journal keeps all of it but the moistures.
+The journal keeps all of it.
 """
 
 from collections.abc import Iterable
 
-from contract.messages import Event, Quality, Quantity, Reading
 from gateway.journal import Journal
 from gateway.planning import learning, supply
 from gateway.planning.runs import Run
 from irrigation.carried import carried_after
-from irrigation.model import Carried, Entry, Farm, Knowledge, Moisture, Shortage, Skip, SourceTrouble, Zone
+from irrigation.model import Carried, Entry, Farm, Knowledge, Shortage, Skip, SourceTrouble, Zone
 from irrigation.turns import after_troubles
 
 _Flows = dict[str, tuple[float, ...]]
@@ -29,21 +28,12 @@ class Learned:
         self._dry: _Dry = journal.fact("dry", _Dry) or {}
         self._troubles: _Troubles = journal.fact("troubles", _Troubles) or {}
         self._shortages: _Shortages = journal.fact("shortages", _Shortages) or {}
-        self._moistures: dict[tuple[str, str], Moisture] = {}  # by node and probe; after a restart they are heard anew
 
     def known(self, farm: Farm) -> Knowledge:
-        """What was learned, carried and measured, as the planner takes it; of a zone's probes the driest counts."""
-        moistures = {}
-        for zone in farm.zones:
-            keys = ((zone.node_id, sensor) for sensor in zone.sensors)
-            heard = [self._moistures[key] for key in keys if key in self._moistures]
-            if heard:
-                moistures[zone.id] = min(heard, key=lambda one: one.pct)
-        flows = learning.learned(self._flows, farm.zones)
+        """What was learned, carried and lacked, as the planner takes it."""
         return Knowledge(
-            flows_l_min=flows,
+            flows_l_min=learning.learned(self._flows, farm.zones),
             carried=self._carried,
-            moistures=moistures,
             troubles=self._troubles,
             shortages=self._shortages,
         )
@@ -81,14 +71,3 @@ class Learned:
         if carried != self._carried:
             self._carried = carried
             self._journal.note("carried", tuple[Carried, ...], carried)
-
-    def measured(self, node_id: str, records: Iterable[Reading | Event]) -> None:
-        """Remember the last good moisture of each probe."""
-        for one in records:
-            if not isinstance(one, Reading) or one.value is None:
-                continue
-            if (one.quantity, one.quality) != (Quantity.SOIL_MOISTURE, Quality.GOOD):
-                continue
-            key = (one.node_id or node_id, one.sensor)
-            if key not in self._moistures or self._moistures[key].at <= one.at:
-                self._moistures[key] = Moisture(pct=one.value, at=one.at)

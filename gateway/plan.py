@@ -17,10 +17,12 @@ from gateway.planning import decisions, parts
 from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed, with_past
 from gateway.planning.dispatch import Held
 from gateway.rests import Rests
+from gateway.weather import Weather
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.carried import carried_after
-from irrigation.model import Entry, Farm, Skip, Timetable
+from irrigation.model import Entry, Farm, Knowledge, Skip, Timetable
+from irrigation.verdict import final_from, has_conditions, next_judgement, turned, with_left_out
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ class Plan:
         self.parts = self._journal.per_board("parts", Timetable)
         self.confirmed = self._journal.per_board("confirmed", Timetable)
         self.learned = Learned(self._journal)
+        self.weather = Weather(self._journal)
+        self._fixed_ids: frozenset[str] = frozenset()
 
     @property
     def farm(self) -> Farm | None:
@@ -120,6 +124,7 @@ class Plan:
         stopped_before = self.farm is not None and self.farm.hold is not None and self.farm.hold.emergency
         with self._journal.transaction():
             self._journal.note("farm_config", FarmConfig, config)
+            self.weather.latch(farm)
             configs = self._save_configs(config)
             timetable, changed = self._compiled_anew(config, now)
         self.config = config
@@ -147,7 +152,7 @@ class Plan:
 
     def settle_skips(self, now: datetime) -> bool:
         """Record the decision of every skip whose time has come; return whether there were any."""
-        if self.timetable is None or not any(skip.due <= now for skip in self._pending_skips(now)):
+        if self.timetable is None or not any(final_from(skip) <= now for skip in self._pending_skips(now)):
             return False
         with self._journal.transaction():
             self._settle_skips(self.timetable, now)
@@ -155,7 +160,21 @@ class Plan:
 
     def next_skip(self, now: datetime) -> datetime | None:
         """Return when the next skip is due."""
-        return min((skip.due for skip in self._pending_skips(now)), default=None)
+        return min((final_from(skip) for skip in self._pending_skips(now)), default=None)
+
+    def next_judgement(self, now: datetime) -> datetime | None:
+        """Return when a condition's value that has not come counts as missing, so that the plan changes."""
+        return next_judgement(self.farm, self.timetable, now) if self.farm and self.timetable else None
+
+    def turned(self, now: datetime) -> bool:
+        """Whether a condition says something else than the timetable, by what was measured since."""
+        if self.farm is None or self.timetable is None:
+            return False
+        return turned(self.farm, self.known(self.farm), self.timetable, self._fixed_ids, now)
+
+    def known(self, farm: Farm) -> Knowledge:
+        """Return what was learned and measured, as the planner takes it."""
+        return self.weather.known(farm, self.learned.known(farm))
 
     def next_daily(self, now: datetime) -> datetime | None:
         """Return the next farm-local 00:05."""
@@ -214,8 +233,10 @@ class Plan:
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
         self._locked = self._locked_zones(farm, now)
-        known = replace(self.learned.known(farm), make_ups=self.rests.to_place(self._locked, now))
+        known = replace(self.known(farm), make_ups=self.rests.to_place(self._locked, now))
         state = with_past(state, ended, (*begun, *stays), carried_after(known, stays))
+        state = with_left_out(state, self._journal.decisions_since(now - LATELY), farm.zones, now)
+        self._fixed_ids = frozenset(entry.id for entry in stays)
         timetable = self._compile(farm, state, now, days=self._days, version=1)
         return handed_over_at_rest(timetable, LATE), stays
 
@@ -249,7 +270,9 @@ class Plan:
         new = replace(new, version=parts.next_version(self.timetable_version, *told.values()))
         same = self.timetable is not None and parts.says_the_same(self.timetable, new, now)
         if self.timetable is not None and same and not self.overtaken():
-            new = self.timetable
+            new = replace(self.timetable, known=new.known) if has_conditions(farm) else self.timetable
+            if new != self.timetable:
+                self._journal.note("timetable", Timetable, new)
         else:
             self._journal.note("timetable", Timetable, new)
             self._journal.save_entries(new.entries)
@@ -274,4 +297,4 @@ class Plan:
         for decision in decisions.of_skips(timetable.skipped, settled, now):
             self._journal.settle(decision)
             self._outbox.append(DecisionEvent(seq=1, at=now, decision=decision))
-        self.learned.carry(skip for skip in timetable.skipped if skip.due <= now and skip.id not in settled)
+        self.learned.carry(skip for skip in timetable.skipped if final_from(skip) <= now and skip.id not in settled)

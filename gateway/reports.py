@@ -4,6 +4,7 @@ A batch's watermark, its effects and its place in the outbox are one commit; onl
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,8 +55,7 @@ class Reports:
             if batch.lane is Lane.READINGS:
                 if records:
                     self._outbox.append(*records, origin=node_id)
-                    self._plan.learned.measured(node_id, records)
-                return Taken(ack, len(records))
+                return Taken(ack, len(records), replan=bool(records) and self._measured(node_id, records, now))
             replies: list[Reply] = []
             replan = False
             for record in records:
@@ -65,6 +65,11 @@ class Reports:
                 replies += ends
                 replan = replan or touched
         return Taken(ack, len(records), tuple(replies), replan)
+
+    def _measured(self, node_id: str, records: Iterable[Reading | Event], now: datetime) -> bool:
+        """Take what was measured; return whether a condition says something else of a watering by it."""
+        readings = [one for one in records if isinstance(one, Reading)]
+        return self._plan.weather.measured(node_id, readings, self._plan.farm, now) and self._plan.turned(now)
 
     def _event(self, node_id: str, event: Event, now: datetime) -> tuple[tuple[Reply, ...], bool]:
         """Follow one event and pass it on; return the ends of orders, and whether the plan must be looked at again."""

@@ -12,6 +12,7 @@ from irrigation.occurrence import Firing, Sequencer, repeats
 from irrigation.room import EPOCH, Room
 from irrigation.starts import start_key
 from irrigation.turns import Turns
+from irrigation.verdict import needs_gateway
 from irrigation.windows import Place
 
 DATES_AHEAD = timedelta(days=60)
@@ -30,8 +31,8 @@ def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
     Whichever are due on a day, their flows then never exceed a source or a group and no zone has two at once, also on
     days when the clocks change: nothing is placed across an hour that they jump over in the coming 400 days. Sunrise,
     sunset and shares of the year are those of today. Left out is what alone wants more than its source gives, what
-    would run past midnight or outside its hours, and what would not be finished by its time. A hold stays in force: an
-    emergency stop leaves no plan at all.
+    would run past midnight or outside its hours, what would not be finished by its time, and what does not run without
+    a condition's value, for a board alone has none. A hold stays in force: an emergency stop leaves no plan at all.
     """
     hold = farm.hold
     if hold is not None and hold.emergency:
@@ -40,7 +41,8 @@ def base_plan(farm: Farm, now: datetime) -> tuple[BaseEntry, ...]:
     place = Place(ZoneInfo(farm.tz), farm.lat, farm.lon)
     today = now.astimezone(place.tz).date()
     day = _OneDay(farm, place, today)
-    lines = [line for program in farm.programs if program.enabled for line in _lines(program, farm, place, today)]
+    alone = [program for program in farm.programs if program.enabled and not needs_gateway(farm, program)]
+    lines = [line for program in alone for line in _lines(program, farm, place, today)]
     found: list[BaseEntry] = []
     for line in sorted(lines, key=lambda line: (line.program.priority, line.at)):
         found += [replace(entry, not_before=not_before) for entry in day.add(line)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from irrigation.days import Calendar, Cron, Dates, EvenDays, EveryNDays, MonthDays, OddDays, Weekly
@@ -55,8 +54,7 @@ def local_to_utc(day: date, at: time, tz: ZoneInfo) -> datetime:
     return _jump(first.replace(fold=1).astimezone(UTC), moment, tz)
 
 
-@lru_cache(maxsize=16)  # asked with every plan of a day
-def gaps(tz: ZoneInfo, first: date, days: int) -> tuple[tuple[datetime, datetime], ...]:
+def gaps(tz: ZoneInfo, first: date, days: int) -> list[tuple[datetime, datetime]]:
     """Return the wall-clock spans that `tz` jumps over from `first` on, for `days` days: naive (start, end)."""
     found = []
     before = datetime.combine(first, time(), UTC)
@@ -66,7 +64,7 @@ def gaps(tz: ZoneInfo, first: date, days: int) -> tuple[tuple[datetime, datetime
             jump = _jump(before, after, tz)
             found.append((_wall(jump - _SECOND, tz) + _SECOND, _wall(jump, tz)))
         before = after
-    return tuple(found)
+    return found
 
 
 def _jump(before: datetime, after: datetime, tz: ZoneInfo) -> datetime:

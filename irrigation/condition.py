@@ -25,11 +25,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from irrigation.model import aware, within
+from irrigation.bounds import STRICT, aware, within
 
 LEAD = timedelta(minutes=2)
-
-_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 class ConditionKind(StrEnum):
@@ -90,7 +88,7 @@ KINDS: Mapping[ConditionKind, Kind] = MappingProxyType(
 class Condition:
     """One condition of a program. `release` None = the limit itself; `max_age_min` None = the kind's own."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     kind: ConditionKind
     limit: float
     release: float | None = None
@@ -129,18 +127,30 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """A value that conditions may use, as of `at`. `subject_id` is the zone's or source's id; None for the farm's."""
+    """A value that conditions may use, as of `at`. `subject_id` is the zone's or source's id; None for the farm's.
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    `partial`: not all of its hours were heard, so that the sum is at least this: it may stop, but lets nothing pass.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     kind: ConditionKind
     value: float
     at: datetime
     subject_id: str | None = None
     hours: int | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         aware(self.at, "observed.at")
         within(self.value, -1000, 100_000, f"observed {self.kind}: value", KINDS[self.kind].unit)
+
+
+def distinct(conditions: tuple[Condition, ...], name: str) -> tuple[Condition, ...]:
+    """Return `conditions` if no two look at the same; raise ValueError naming `name` otherwise."""
+    looks = [(one.kind, one.of_hours) for one in conditions]
+    if len(set(looks)) != len(looks):
+        raise ValueError(f"{name} must each look at something else: one of a kind, or of a kind and its hours")
+    return conditions
 
 
 class Answer(StrEnum):
@@ -154,11 +164,10 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One condition's answer with what it saw. `latched`: it has stopped and not let go yet."""
+    """One condition's answer with what it saw. `age_min` is the value's age when the watering is due."""
 
     condition: Condition
     answer: Answer
-    latched: bool
     value: float | None = None
     age_min: float | None = None
 
@@ -168,17 +177,22 @@ def key(condition: Condition, subject_id: str | None) -> str:
     return f"{condition.kind}:{condition.of_hours or ''}:{condition.limit:g}:{condition.release}:{subject_id or ''}"
 
 
-def judge(condition: Condition, seen: Observed | None, due: datetime, now: datetime, *, latched: bool) -> Judged:
+def judge(
+    condition: Condition, seen: Observed | None, due: datetime, now: datetime, *, latched_at: datetime | None = None
+) -> Judged:
     """Return what a condition says, as far as is known at `now`, of a watering that is due at `due`.
 
-    `seen` is the youngest value of its kind and subject, or None.
+    `seen` is the youngest value of its kind and subject, or None; `latched_at` is the time of the value at which it
+    stopped last without letting go since, None when it has let go.
     """
-    if seen is None or max(due, now) - seen.at > condition.max_age:
-        answer = Answer.LATER if due - now > LEAD else Answer.MISSING
-        return Judged(condition=condition, answer=answer, latched=latched, age_min=_age(seen, now))
-    stands = stopped(condition, seen.value, latched=latched)
-    answer = Answer.STOPS if stands else Answer.PASSES
-    return Judged(condition=condition, answer=answer, latched=stands, value=seen.value, age_min=_age(seen, now))
+    age = None if seen is None else max(timedelta(0), max(due, now) - seen.at)
+    age_min = None if age is None else round(age / timedelta(minutes=1), 1)
+    if seen is not None and age is not None and age <= condition.max_age:
+        if stopped(condition, seen.value, latched=_holds(condition, latched_at, seen)):
+            return Judged(condition=condition, answer=Answer.STOPS, value=seen.value, age_min=age_min)
+        if not seen.partial:
+            return Judged(condition=condition, answer=Answer.PASSES, value=seen.value, age_min=age_min)
+    return Judged(condition=condition, answer=Answer.LATER if due - now > LEAD else Answer.MISSING, age_min=age_min)
 
 
 def stopped(condition: Condition, value: float, *, latched: bool) -> bool:
@@ -190,54 +204,28 @@ def stopped(condition: Condition, value: float, *, latched: bool) -> bool:
     return value <= limit or (latched and value < release)
 
 
-def youngest(condition: Condition, subject_id: str | None, observed: Iterable[Observed]) -> Observed | None:
-    """Return the youngest value of the condition's kind, subject and hours; None when there is none."""
-    fitting = [
-        one
-        for one in observed
-        if (one.kind, one.subject_id, one.hours) == (condition.kind, subject_id, condition.of_hours)
-    ]
-    return max(fitting, key=lambda one: one.at, default=None)
-
-
-def first_stop(
-    conditions: Iterable[Condition],
-    subjects: Mapping[Subject, str | None],
-    observed: Collection[Observed],
-    latches: Collection[str],
-    due: datetime,
-    now: datetime,
-) -> Judged | None:
-    """Return the first condition, in the order given, for which a due watering does not run; None when it may.
-
-    `subjects` names the zone and the source; `latches` are the keys of conditions that stopped and have not let go.
-    """
-    for condition in conditions:
-        subject_id = subjects[KINDS[condition.kind].subject]
-        seen = youngest(condition, subject_id, observed)
-        judged = judge(condition, seen, due, now, latched=key(condition, subject_id) in latches)
-        stops = judged.answer is Answer.STOPS
-        if stops or (judged.answer is Answer.MISSING and condition.missing is not Missing.RUN):
-            return judged
-    return None
-
-
 def latched(
-    conditions: Iterable[tuple[Condition, str | None]], observed: Collection[Observed], before: Collection[str]
-) -> frozenset[str]:
-    """Return the keys of the conditions (with their subjects) that stop by the youngest values, given those before.
+    conditions: Iterable[tuple[Condition, str | None]], observed: Collection[Observed], before: Mapping[str, datetime]
+) -> dict[str, datetime]:
+    """Return the keys of the conditions (with their subjects) that stop by `observed`, given those before it.
 
-    A condition without a value keeps its latch; one that nobody has any more loses it.
+    `observed` holds one value at most of each kind, subject and hours. With each key goes the time of the value at
+    which it stopped. A latch that no value came to hold within its condition's maximum age lets go with the next value:
+    what was measured before a long silence decides nothing after it. A condition without a value keeps its latch; one
+    that nobody has any more loses it.
     """
-    found = set()
+    found: dict[str, datetime] = {}
+    seen = {(one.kind, one.subject_id, one.hours): one for one in observed}
     for condition, subject_id in conditions:
         name = key(condition, subject_id)
-        seen = youngest(condition, subject_id, observed)
-        was = name in before
-        if was if seen is None else stopped(condition, seen.value, latched=was):
-            found.add(name)
-    return frozenset(found)
+        value, was = seen.get((condition.kind, subject_id, condition.of_hours)), before.get(name)
+        if value is not None and stopped(condition, value.value, latched=_holds(condition, was, value)):
+            found[name] = max(value.at, was or value.at)
+        elif was is not None and (value is None or value.partial or value.at <= was):
+            found[name] = was
+    return found
 
 
-def _age(seen: Observed | None, now: datetime) -> float | None:
-    return None if seen is None else round((now - seen.at) / timedelta(minutes=1), 1)
+def _holds(condition: Condition, latched_at: datetime | None, seen: Observed) -> bool:
+    """Whether a latch still holds when this value comes."""
+    return latched_at is not None and seen.at - latched_at <= condition.max_age

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from irrigation.bounds import STRICT, aware, known_zone, slug, within
+from irrigation.condition import Condition, distinct
 from irrigation.days import DryDays
 from irrigation.program import Program
 from irrigation.rota import Rota
@@ -33,8 +34,8 @@ class Hold:
 class Farm:
     """All that planning needs to know of a farm and that people decide. `tz` is an IANA name; position in degrees.
 
-    `windows`, `dry_days` and the turns of `rotas` bind every program; people's own orders they do not. Of several rotas
-    at one source each holds from its anchor until the next one's.
+    `windows`, `dry_days`, `conditions` and the turns of `rotas` bind every program; people's own orders they do not. Of
+    several rotas at one source each holds from its anchor until the next one's.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -53,12 +54,14 @@ class Farm:
     dry_days: DryDays | None = None
     households: tuple[Household, ...] = ()
     rotas: tuple[Rota, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         slug(self.id, "farm.id")
         known_zone(self.tz, "farm.tz")
         within(self.lat, -90, 90, "farm.lat", "°")
         within(self.lon, -180, 180, "farm.lon", "°")
+        distinct(self.conditions, "farm.conditions")
         for name in ("sources", "zones", "programs", "groups", "households"):
             ids = [thing.id for thing in getattr(self, name)]
             if len(set(ids)) != len(ids):

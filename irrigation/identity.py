@@ -33,3 +33,8 @@ def rest_id(entry_id: str) -> str:
 def is_rest(entry_id: str) -> bool:
     """Whether the id is that of a make-up."""
     return entry_id.endswith(_REST)
+
+
+def is_later_part(id_: str) -> bool:
+    """Whether the id is that of a part after the first, and not of a rest."""
+    return "." in id_ and not is_rest(id_)

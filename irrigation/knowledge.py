@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from irrigation.after_trouble import MakeUp
 from irrigation.amount import Carried
 from irrigation.bounds import STRICT, aware, within
+from irrigation.condition import Observed
 from irrigation.rota import Shortage
 
 
@@ -49,6 +50,9 @@ class Knowledge:
     """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; what is carried; rests.
 
     `shortages` are the troubles that are over, of sources that are shared by turns: those turns have moved for good.
+    `observed` is the weather and the levels; soil is in `moistures`. `latches` are the conditions that stopped and have
+    not let go (`irrigation.condition.key`), each with the time of the value that it last stopped at.
+
     The gateway has it; it stands in the timetable, so that a preview elsewhere starts from the same.
     """
 
@@ -59,6 +63,8 @@ class Knowledge:
     troubles: dict[str, SourceTrouble] = field(default_factory=dict)
     shortages: dict[str, tuple[Shortage, ...]] = field(default_factory=dict)
     make_ups: tuple[MakeUp, ...] = ()
+    observed: tuple[Observed, ...] = ()
+    latches: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for zone_id, flow in self.flows_l_min.items():

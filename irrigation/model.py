@@ -9,6 +9,7 @@ from typing import NewType
 from irrigation.after_trouble import AfterTrouble, MakeUp
 from irrigation.amount import MAX_LITRES, MAX_MINUTES, Adjust, Carried, CurvePoint, CycleSoak, Dose
 from irrigation.bounds import aware, known_zone, slug, within
+from irrigation.condition import Condition, ConditionKind, Missing, Observed
 from irrigation.days import (
     BaseCalendar,
     Calendar,
@@ -26,7 +27,7 @@ from irrigation.farm import Farm, Hold
 from irrigation.knowledge import ActiveRun, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
 from irrigation.program import Order, Program, ZoneDose
 from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap
-from irrigation.site import Group, Household, Source, Zone
+from irrigation.site import Group, Household, SensorAt, Source, Zone
 from irrigation.starts import Finish, IfLate, Repeat, Start, Sun, Window
 from irrigation.timetable import BaseEntry, Decision, Entry, Result, Rule, Skip, Timetable
 
@@ -47,6 +48,8 @@ __all__ = [
     "BaseEntry",
     "Calendar",
     "Carried",
+    "Condition",
+    "ConditionKind",
     "Cron",
     "CurvePoint",
     "CycleSoak",
@@ -67,9 +70,11 @@ __all__ = [
     "Knowledge",
     "Loan",
     "MakeUp",
+    "Missing",
     "Moisture",
     "MonthDays",
     "NodeId",
+    "Observed",
     "OddDays",
     "Order",
     "PlanState",
@@ -82,6 +87,7 @@ __all__ = [
     "Rule",
     "RunId",
     "Season",
+    "SensorAt",
     "Share",
     "ShareUnit",
     "Shortage",

@@ -18,6 +18,7 @@ from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetab
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
 from irrigation.room import Room
 from irrigation.source import gives_again
+from irrigation.verdict import Verdicts, left_out
 
 LATE_WINDOW = timedelta(hours=2)  # a watering that cannot start within this of its turn is not worth queueing
 LATE_FINISH = timedelta(minutes=15)  # what a board may begin late may end late by as much
@@ -102,6 +103,7 @@ class _Plan:
         self._again = {each.id: gives_again(each, state.known.troubles.get(each.id), now) for each in farm.sources}
         self._carried = {(each.program_id, each.zone_id): each for each in state.known.carried}
         self._sequencer = Sequencer(farm, _dryness(farm, state.known, now))
+        self._verdicts = Verdicts(farm, state.known, now, self._settled)
 
     def add(self, firing: Firing) -> None:
         """Place a program's zones in its sequence. Firings must come in the order of priority and due."""
@@ -120,8 +122,9 @@ class _Plan:
     def add_rests(self, state: PlanState) -> None:
         """Place what trouble cut short, after all firings."""
         entries, skipped = made_up(self._farm, state, self._room, self._now)
+        entries, against = self._verdicts.of_rests(entries, self._farm)
         self.entries += entries
-        self.skipped += skipped
+        self.skipped += skipped + against
 
     # --- what does not run ---
 
@@ -157,19 +160,16 @@ class _Plan:
                 continue
             by_person = firing.id_of(zone_id) in self._skips
             told = (Rule.SKIPPED_BY_PERSON, Params()) if by_person else (rule, dict(params))
-            self.skipped.append(
-                Skip(
-                    id=id_, program_id=firing.program.id, zone_id=zone_id, due=firing.due, rule=told[0], params=told[1]
-                )
+            skip = Skip(
+                id=id_, program_id=firing.program.id, zone_id=zone_id, due=firing.due, rule=told[0], params=told[1]
             )
+            self.skipped.append(skip)
+            self._carry(firing, skip)
 
     def _too_little(self, firing: Firing, little: Iterable[TooLittle]) -> None:
         for one in little:
-            before = len(self.skipped)
             params: Params = {"pct": one.pct, "owed_s": one.owed_s, "carried_s": one.carried_s}
             self._pass_over(firing, [(one.id, one.zone.id, 0)], Rule.BELOW_LEAST, params)
-            for skip in self.skipped[before:]:
-                self._carry(firing, skip)
 
     def _carry(self, firing: Firing, one: Entry | Skip) -> None:
         """Note what is owed after `one` for the program's next due watering of that zone."""
@@ -358,6 +358,11 @@ class _Plan:
             self._pass_over(firing, [(piece.id, piece.zone.id, piece.offset_s)], one.rule, one.params)
             return
         rule, params = one.rule, self._numbers(piece)
+        verdict = self._verdicts.of_part(piece.whole_id, firing.program, piece.zone, one.start)
+        if verdict.rule is not None:
+            told = left_out(verdict, params | one.params, one.start, piece.length_s)
+            self._pass_over(firing, [(piece.id, piece.zone.id, piece.offset_s)], verdict.rule, told)
+            return
         if "asked_s" in params and rule is Rule.AS_PROGRAMMED:
             rule = Rule.CUT_TO_CAP
         entry = Entry(
@@ -373,6 +378,7 @@ class _Plan:
             flow_l_min=piece.zone.flow_l_min,
             rule=rule,
             params=params | one.params if one.params else params,
+            awaits=verdict.awaits,
         )
         self.entries.append(entry)
         self._carry(firing, entry)

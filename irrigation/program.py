@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from irrigation.after_trouble import AfterTrouble
 from irrigation.amount import Adjust, CycleSoak, Dose
 from irrigation.bounds import STRICT, aware, slug, within
+from irrigation.condition import Condition, distinct
 from irrigation.days import Calendar, Cron, DryDays, Season
 from irrigation.starts import Finish, Repeat, Start, Window, clock
 
@@ -58,6 +59,7 @@ class Program:
     pause_s: int = 0
     priority: int = 2
     after_trouble: AfterTrouble = AfterTrouble.SKIP
+    conditions: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         slug(self.id, "program.id")
@@ -67,6 +69,7 @@ class Program:
             raise ValueError("program.zones must name at least one zone, each only once")
         within(self.pause_s, -600, 3600, "program.pause_s", "s")
         within(self.priority, FIRST_PRIORITY, LAST_PRIORITY, "program.priority", "(1 = first)")
+        distinct(self.conditions, "program.conditions")
 
     def _check_starts(self) -> None:
         if isinstance(self.calendar, Cron):

@@ -9,6 +9,19 @@ from irrigation.starts import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensorAt:
+    """A sensor, by the board that has it and its name there."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    node_id: str
+    sensor: str
+
+    def __post_init__(self) -> None:
+        slug(self.node_id, "sensor.node_id")
+        slug(self.sensor, "sensor.sensor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A tank, well, stream intake or main, and what it gives at most.
 
@@ -29,6 +42,7 @@ class Source:
     enough_pct: float | None = None
     recovery_min: float = 30.0
     dry_after_s: int = 60
+    level: SensorAt | None = None  # what measures its level
 
     def __post_init__(self) -> None:
         slug(self.id, "source.id")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from irrigation.amount import Dose
 from irrigation.bounds import STRICT, aware, within
+from irrigation.condition import ConditionKind
 from irrigation.days import BaseCalendar
 from irrigation.knowledge import Knowledge
 
@@ -38,6 +39,14 @@ class Rule(StrEnum):
     NO_SHARE = "no-share"  # its household has no share of a source that goes by turns
     MADE_UP = "made-up"  # the rest of a watering that trouble cut short
     NOT_MADE_UP = "not-made-up"
+    RAIN_FALLEN = "rain-fallen"  # these are conditions' kinds; `source-low` above is one, too
+    RAIN_FORECAST = "rain-forecast"
+    SOIL_WET = "soil-wet"
+    FROST = "frost"
+    WIND = "wind"
+    HEAT = "heat"
+    NO_VALUE = "no-value"  # a condition had no value that is young enough, and says to skip then
+    ASK_PERSON = "ask-person"  # … and says that it takes a person then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,7 @@ class Entry:
 
     `due` is when the program asked for it, `start` when it will open (UTC); `max_s` is the time cap of its lease.
     A watering in parts has an entry for each; those after the first have ids that end in `.2`, `.3` …
+    `awaits` is a condition whose value is still to come and without which it does not run: no board is told of it yet.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -61,6 +71,7 @@ class Entry:
     flow_l_min: float
     rule: Rule = Rule.AS_PROGRAMMED
     params: dict[str, float | str] = field(default_factory=dict)
+    awaits: ConditionKind | None = None
 
     def __post_init__(self) -> None:
         aware(self.due, "entry.due")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import ConfigError
 from contract.settings import load_toml
-from irrigation.model import DryDays, Farm, Group, Household, Program, Source, Window, Zone
+from irrigation.model import Condition, DryDays, Farm, Group, Household, Program, Source, Window, Zone
 from server.ledger import farms, rotas
 from server.ledger.database import Ledger
 from server.records import HouseholdRecord, HouseRules, ProgramRecord
@@ -67,6 +67,7 @@ class FarmFile(_Strict):
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    conditions: tuple[Condition, ...] = ()
     households: tuple[HouseholdFile, ...] = ()
     rotas: tuple[RotaFile, ...] = ()
 
@@ -75,6 +76,7 @@ class FarmFile(_Strict):
         return Farm(
             id=self.id, name=self.name, tz=self.tz, lat=self.lat, lon=self.lon, sources=self.sources, zones=self.zones,
             programs=programs, groups=self.groups, windows=self.windows, dry_days=self.dry_days,
+            conditions=self.conditions,
             households=tuple(Household(id=each.id, name=each.name) for each in self.households),
             rotas=tuple(each.rota(each.source_id) for each in self.rotas),
         )  # fmt: skip
@@ -105,8 +107,10 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
             rotas.put_households(tx, file.id, people)
             for rota in farm.rotas if is_new else ():
                 rotas.put(tx, file.id, rota)
-            if file.model_fields_set & {"groups", "windows", "dry_days"}:
-                house = HouseRules(groups=file.groups, windows=file.windows, dry_days=file.dry_days)
+            if file.model_fields_set & {"groups", "windows", "dry_days", "conditions"}:
+                house = HouseRules(
+                    groups=file.groups, windows=file.windows, dry_days=file.dry_days, conditions=file.conditions
+                )
                 farms.set_rules(tx, file.id, house)
             for program in file.programs:
                 owner = farms.program_owner(tx, program.id)

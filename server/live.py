@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
 _DRIFT_S = 0.5
 _TIDY_EVERY_S = 10.0
+_LATELY = timedelta(days=1)
 _WAITING = 64  # messages that a slow phone may be behind; then it gets a new snapshot instead
 
 Message = tuple[str, int, str]  # event, id, JSON
@@ -101,6 +102,8 @@ class Live:
                 for alert in history.open_alerts(connection, farm_id):
                     view.put_alert(alert)
                 view.last_dose = history.last_doses(connection, farm_id)
+                for decision in history.decisions_between(connection, farm_id, None, now - _LATELY, now, 1000):
+                    view.put_decision(decision)
                 view.settled |= dict.fromkeys(history.settled(connection, farm_id, now - timedelta(days=3)), now)
                 for channel, (payload, at) in history.said(connection, farm_id).items():
                     _resume(view, Channel(channel), payload, at)

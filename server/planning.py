@@ -113,9 +113,13 @@ class Planning:
         """Set what binds every program: groups, allowed hours, days without water."""
         _may_edit(account)
         try:
-            replace(planned(view.farm), groups=house.groups, windows=house.windows, dry_days=house.dry_days)
+            replace(
+                planned(view.farm), groups=house.groups, windows=house.windows, dry_days=house.dry_days,
+                conditions=house.conditions,
+            )  # fmt: skip
         except ValueError as exc:
-            raise Refused("bad-field", field="groups", why=str(exc)) from None
+            field = "conditions" if str(exc).startswith("farm.conditions") else "groups"
+            raise Refused("bad-field", field=field, why=str(exc)) from None
         with self._ledger.begin() as tx:
             farms.set_rules(tx, view.farm.id, house)
             farm = self._commit(tx, account, view.farm.id, "rules", view.farm.id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from contract.messages import Reason
-from irrigation.model import Dose, DryDays, Group, Hold, Program, Rota, Source, Window, Zone, ZoneDose
+from irrigation.model import Condition, Dose, DryDays, Group, Hold, Program, Rota, Source, Window, Zone, ZoneDose
 from irrigation.run import RunState
 
 Params = dict[str, float | str]
@@ -62,11 +62,12 @@ class ProgramRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRules:
-    """What binds every program of a farm: groups of zones with their limits, allowed hours, days without water."""
+    """What binds every program of a farm: groups of zones with limits, allowed hours, dry days, conditions."""
 
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class FarmRecord:
     groups: tuple[Group, ...] = ()
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
+    conditions: tuple[Condition, ...] = ()
     households: tuple[HouseholdRecord, ...] = ()
     rotas: tuple[Rota, ...] = ()
 

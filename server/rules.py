@@ -19,6 +19,7 @@ from irrigation.model import (
     Adjust,
     AfterTrouble,
     Calendar,
+    Condition,
     DryDays,
     Finish,
     Order,
@@ -61,7 +62,7 @@ StartField = Annotated[Sun, WrapValidator(_start)]
 OPTIONAL: Json = {
     "repeat": None, "seasons": (), "dry_days": None, "windows": (), "finish": None, "adjust": None,
     "order": Order.GIVEN, "pause_s": 0, "priority": 2,
-    "after_trouble": AfterTrouble.SKIP,
+    "after_trouble": AfterTrouble.SKIP, "conditions": (),
 }  # fmt: skip
 """What a program need not say, and what it means then."""
 
@@ -89,6 +90,7 @@ class ProgramRules(BaseModel):
     pause_s: int = 0
     priority: int = 2
     after_trouble: AfterTrouble = AfterTrouble.SKIP
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=12)] = ()
 
     def program(self, id: str, since: datetime, kept: Program | None = None) -> Program:
         """Return the planner's form; raise ValueError naming the field that is out of range.

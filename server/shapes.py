@@ -39,6 +39,7 @@ def planned(record: FarmRecord) -> Farm:
         zones=record.zones, programs=tuple(program.planned for program in record.programs), hold=record.hold,
         skips=record.skips, groups=record.groups, windows=record.windows, dry_days=record.dry_days,
         households=tuple(Household(id=each.id, name=each.name) for each in record.households), rotas=record.rotas,
+        conditions=record.conditions,
     )  # fmt: skip
 
 
@@ -61,7 +62,9 @@ def farm(record: FarmRecord) -> Json:
 
 def house_rules(record: FarmRecord) -> Json:
     """What binds every program of a farm."""
-    return rules.house_body(HouseRules(groups=record.groups, windows=record.windows, dry_days=record.dry_days))
+    return rules.house_body(
+        HouseRules(groups=record.groups, windows=record.windows, dry_days=record.dry_days, conditions=record.conditions)
+    )
 
 
 def rotas(record: FarmRecord, mine: Iterable[str]) -> Json:
@@ -213,6 +216,7 @@ def entry(value: Entry, zone: Zone | None) -> Json:
         "id": value.id, "zone_id": value.zone_id, "program_id": value.program_id, "due": iso(value.due),
         "start": iso(value.start), "duration_s": duration_s(value, zone), "dose": dose_body(value.dose),
         "litres": None if litres is None else round(litres, 1), "rule": value.rule.value, "params": value.params,
+        "awaits": None if value.awaits is None else value.awaits.value,
     }  # fmt: skip
 
 

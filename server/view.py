@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress, ValveReport
 from irrigation.model import ActiveRun, Dose, Knowledge, PlanState, Timetable, Zone
 from irrigation.run import UNDER_WAY
+from irrigation.verdict import with_left_out
 from server import shapes
 from server.ledger.history import dose_body
 from server.records import AlertRecord, DecisionRecord, FarmRecord, ResetRecord, RunRecord
@@ -38,6 +39,7 @@ class FarmView:
         self.plan: Timetable | None = None
         self.last_dose: dict[str, Dose] = {}
         self.settled: dict[str, datetime] = {}
+        self._left_out: dict[str, DecisionRecord] = {}  # by conditions; they keep their places
         self._latest: dict[Sensor, Latest] = {}  # the last word of each
         self._believed: dict[Sensor, Latest] = {}  # and the last that had a value to show
         self._rain: tuple[str, float] = ("", 0.0)  # farm-local day, mm
@@ -111,6 +113,8 @@ class FarmView:
     def put_decision(self, decision: DecisionRecord) -> None:
         """A due watering is settled."""
         self.settled[decision.id] = decision.due
+        if decision.params.keys() >= {"start", "until"}:
+            self._left_out[decision.id] = decision
         self._dirty.add(("zones", decision.zone_id))
 
     def put_reading(self, latest: Latest) -> None:
@@ -188,6 +192,7 @@ class FarmView:
                 del self.runs[run.id]
                 self._dirty.add(("runs", run.id))
         self.settled = {key: at for key, at in self.settled.items() if at > now - timedelta(days=3)}
+        self._left_out = {key: one for key, one in self._left_out.items() if key in self.settled}
         self.touch("hold", "weather", "link")
         self.touch_all("zones")
 
@@ -240,13 +245,14 @@ class FarmView:
         def of_begun(name: str) -> dict[str, float]:
             return {each.id: value for each in begun if isinstance(value := each.params.get(name), float)}
 
-        return PlanState(
+        state = PlanState(
             active=active, settled=frozenset(self.settled),
             ended={run.entry_id: run.ended_at for run in mine if run.entry_id and run.ended_at},
             shortened_pct=of_begun("shortened_pct"),
             owed_s=of_begun("owed_s"),
             known=(self.plan.known if self.plan else None) or Knowledge(),
         )  # fmt: skip
+        return with_left_out(state, self._left_out.values(), self.farm.zones, now)
 
     def run_of_zone(self, zone_id: str) -> RunRecord | None:
         """The run under way in a zone; of several (an order while another runs) the one that has got furthest."""

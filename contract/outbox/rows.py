@@ -107,7 +107,6 @@ class Outbox:
 
         An Ack below an earlier one means that the receiver was restored from a backup: what is still here will build
         on its watermark. A late duplicate of an old Ack looks the same and does no harm. Unknown boots are ignored.
-        A power cut may bring back what was dropped; it is sent again then, and the receiver knows it.
         """
         lane = ack.lane.value
         known = self._db.execute(
@@ -119,7 +118,7 @@ class Outbox:
         seq = min(ack.seq, last_seq)
         if seq == acked:
             return
-        with transaction(self._db, lasting=False):
+        with transaction(self._db):
             dropped = self._db.execute(
                 "DELETE FROM outbox WHERE lane = ? AND row > ? AND row <= ?", (lane, base, base + seq)
             ).rowcount

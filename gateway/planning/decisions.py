@@ -6,6 +6,7 @@ from datetime import datetime
 from contract.messages import Origin, RunEvent
 from irrigation.model import Decision, Entry, Result, Rule, Skip
 from irrigation.run import RunState
+from irrigation.verdict import final_from
 
 _NEVER_RAN = frozenset({RunState.REFUSED, RunState.EXPIRED})
 
@@ -50,5 +51,5 @@ def of_skips(skipped: Iterable[Skip], settled: Collection[str], now: datetime) -
             params=dict(skip.params),
         )
         for skip in skipped
-        if skip.due <= now and skip.id not in settled
+        if final_from(skip) <= now and skip.id not in settled
     )

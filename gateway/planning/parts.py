@@ -17,10 +17,13 @@ def nodes(farm: Farm) -> tuple[str, ...]:
 
 
 def part(timetable: Timetable, node_id: str) -> Timetable:
-    """Return that board's own entries and base plan; skips and what the gateway knows are not a board's business."""
+    """Return that board's own entries and base plan; skips and what the gateway knows are not a board's business.
+
+    An entry that awaits a condition's value is not in it: a board that is alone then waters no more than it may.
+    """
     return replace(
         timetable,
-        entries=tuple(entry for entry in timetable.entries if entry.node_id == node_id),
+        entries=tuple(entry for entry in timetable.entries if entry.node_id == node_id and entry.awaits is None),
         skipped=(),
         base=tuple(entry for entry in timetable.base if entry.node_id == node_id),
         known=None,

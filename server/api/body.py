@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from irrigation.model import Dose, DryDays, Group, Window
+from irrigation.model import Condition, Dose, DryDays, Group, Window
 from server.errors import Refused
 from server.planning import Draft
 from server.records import HouseRules
@@ -52,10 +52,11 @@ class HouseRulesBody(Body):
     groups: Annotated[tuple[Group, ...], Field(max_length=100)] = ()
     windows: Annotated[tuple[Window, ...], Field(max_length=24)] = ()
     dry_days: DryDays | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=12)] = ()
 
     def rules(self) -> HouseRules:
         """The same for the planner."""
-        return HouseRules(groups=self.groups, windows=self.windows, dry_days=self.dry_days)
+        return HouseRules(groups=self.groups, windows=self.windows, dry_days=self.dry_days, conditions=self.conditions)
 
 
 class ProgramBody(ProgramRules):

@@ -49,6 +49,7 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
         hold=None if row.hold is None else _HOLD.validate_python(row.hold, strict=False),
         skips=tuple(skipped.scalars()), groups=house.groups, windows=house.windows, dry_days=house.dry_days,
         households=rotas.households_of(connection, farm_id), rotas=rotas.of_farm(connection, farm_id),
+        conditions=house.conditions,
     )  # fmt: skip
 
 

@@ -101,22 +101,6 @@ def test_a_transaction_is_all_or_nothing_and_part_of_an_outer_one(tmp_path: Path
 # --- in RAM ---
 
 
-def test_only_a_lasting_transaction_waits_for_the_disk(tmp_path: Path) -> None:
-    normal, full = 1, 2
-    db = open_database(tmp_path / "t.sqlite3")
-    db.execute("CREATE TABLE t (x)")
-    with transaction(db, lasting=False):
-        assert pragma(db, "synchronous") == normal
-        db.execute("INSERT INTO t VALUES (1)")
-    assert pragma(db, "synchronous") == full
-    with pytest.raises(ZeroDivisionError), transaction(db, lasting=False):
-        raise ZeroDivisionError
-    with transaction(db), transaction(db, lasting=False):
-        assert pragma(db, "synchronous") == full
-        db.execute("INSERT INTO t VALUES (2)")
-    assert open_database(tmp_path / "t.sqlite3").execute("SELECT x FROM t ORDER BY x").fetchall() == [(1,), (2,)]
-
-
 def test_a_copy_in_ram_has_what_is_on_the_disk_but_for_what_is_left_there(tmp_path: Path) -> None:
     path = tmp_path / "edge.db"
     db = open_database(path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from contract.clock import Clock
 from contract.inbox import Inbox
-from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Status
+from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Reading, Status
 from contract.outbox import Outbox
 from contract.store import open_database
 from gateway.boards import Boards
@@ -43,6 +43,7 @@ class Office:
         self.orders = Orders(self.journal, self.outbox, self.boards, self.plan)
         self.reports = Reports(self.journal, Inbox(self.db), self.outbox, self.plan, self.orders)
         self._seq: dict[str, int] = {}
+        self._told: dict[str, int] = {}
 
     def configure(self, farm: Farm, version: int = 1, now: datetime = NOW) -> bool:
         return self.plan.apply(FarmConfig(version=version, farm=farm), now)
@@ -59,6 +60,14 @@ class Office:
         self._seq[node_id] = after + len(events)
         numbered = tuple(event.model_copy(update={"seq": after + n}) for n, event in enumerate(events, 1))
         return self.reports.take(node_id, Batch(boot_id="b", lane=Lane.EVENTS, after_seq=after, events=numbered), now)
+
+    def measure(self, node_id: str, *readings: Reading, now: datetime = NOW) -> bool:
+        """Have a board tell these; return whether the plan must be looked at again."""
+        after = self._told.get(node_id, 0)
+        self._told[node_id] = after + len(readings)
+        numbered = tuple(one.model_copy(update={"seq": after + n}) for n, one in enumerate(readings, 1))
+        batch = Batch(boot_id="b", lane=Lane.READINGS, after_seq=after, readings=numbered)
+        return self.reports.take(node_id, batch, now).replan
 
     def told(self, kind: type[Any]) -> list[Any]:
         """Return the events on their way to the server."""

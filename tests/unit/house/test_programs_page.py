@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from irrigation.after_trouble import WITHIN, shortfall
+from irrigation.condition import ConditionKind, Missing, Observed
 from irrigation.model import (
     Dose,
     Entry,
@@ -27,12 +28,14 @@ from irrigation.model import (
     Zone,
 )
 from irrigation.planner import compile_timetable
+from irrigation.verdict import with_latches
 from server.farms import HouseholdFile, RotaFile
 from server.rules import ProgramRules
 
 PAGE = (Path(__file__).parents[3] / "docs/programs.md").read_text()
 EXAMPLES = re.findall(
-    r"```json\n(.*?)```\n```starts from=(\S+) days=(\d+)(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?( in-turns)?\n(.*?)```",
+    r"```json\n(.*?)```\n```starts from=([\d-]+(?: [\d:]+)?) days=(\d+)"
+    r"(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?( in-turns)?\n(.*?)```",
     PAGE,
     re.DOTALL,
 )
@@ -51,6 +54,17 @@ def told(one: Entry | Skip) -> str:
     if isinstance(one, Skip):
         return f"skip {one.due.astimezone(TZ):%Y-%m-%d %H:%M} {one.zone_id} {one.rule}"
     return f"{one.start.astimezone(TZ):%Y-%m-%d %H:%M} {one.zone_id} {amount(one.dose)}"
+
+
+def known_of(line: str) -> Observed:
+    """What stands in the page as `given KIND VALUE at TIME`, with ` of SUBJECT` and ` over HOURS h` where it has them."""
+    found = re.fullmatch(r"given (\S+) (\S+) at (\S+ \S+?)(?: of (\S+))?(?: over (\d+) h)?", line)
+    assert found is not None, line
+    kind, value, at, subject_id, hours = found.groups()
+    return Observed(
+        kind=ConditionKind(kind), value=float(value), at=datetime.fromisoformat(at).replace(tzinfo=TZ),
+        subject_id=subject_id, hours=None if hours is None else int(hours),
+    )  # fmt: skip
 
 
 def amount(dose: Dose) -> str:
@@ -78,6 +92,9 @@ def test_the_page_has_an_example_of_every_setting() -> None:
     assert PAGE.count("```json") == PAGE.count("```starts") == len(EXAMPLES)
     kinds = {json.loads(example[0])["calendar"]["kind"] for example in EXAMPLES}
     assert kinds >= {"weekly", "every_n_days", "odd_days", "month_days", "dates", "cron"}
+    written = [condition for example in EXAMPLES for condition in json.loads(example[0]).get("conditions", [])]
+    assert {condition["kind"] for condition in written} == set(ConditionKind)
+    assert {condition.get("missing", "run") for condition in written} == set(Missing)
     missing = [name for name in ProgramRules.model_fields if f'"{name}"' not in PAGE and f"`{name}`" not in PAGE]
     assert missing == ["name", "enabled"]
 
@@ -90,12 +107,14 @@ def test_an_example_starts_when_the_page_says(example: tuple[str, ...]) -> None:
     program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
     farm = Farm(id="f", name="F", tz=TZ.key, lat=21.19, lon=104.1, sources=(TANK,), zones=ZONES, programs=(program,))
     farm = in_turns(farm) if by_turns else farm
-    table = compile_timetable(farm, PlanState(), now - timedelta(minutes=1), days=int(days), version=1)
+    given = [known_of(line) for line in starts.splitlines() if line.startswith("given ")]
+    state = PlanState(known=with_latches(farm, Knowledge(observed=tuple(given)), {}))
+    table = compile_timetable(farm, state, now - timedelta(minutes=1), days=int(days), version=1)
     if cut:
         begun = next(one for one in table.entries if one.zone_id == cut)
         table = after_trouble(farm, begun, int(after_min), int(told_min or after_min), int(days))
     everything: list[Entry | Skip] = [*table.entries, *table.skipped]
-    assert [told(one) for one in everything] == starts.splitlines()
+    assert [told(one) for one in everything] == [line for line in starts.splitlines() if not line.startswith("given ")]
 
 
 def after_trouble(farm: Farm, entry: Entry, after_min: int, told_min: int, days: int) -> Timetable:

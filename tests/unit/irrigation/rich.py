@@ -38,6 +38,7 @@ from irrigation.model import (
 )
 from irrigation.planner import compile_timetable
 from irrigation.timetable import Entry
+from irrigation.verdict import final_from, with_left_out
 from tests.unit.irrigation.farms import DAILY, LONG_AGO, TIME_ZONES, farm, source, zone
 
 CALENDARS = st.one_of(
@@ -160,7 +161,7 @@ class Night:
     def until(self, moment: datetime) -> None:
         """Start and settle all that comes before the moment, in order."""
         happens: list[Entry | Skip] = [entry for entry in self.plan.entries if entry.start < moment]
-        happens += [skip for skip in self.plan.skipped if skip.due <= moment]
+        happens += [skip for skip in self.plan.skipped if final_from(skip) <= moment]
         for one in sorted(happens, key=lambda one: one.due):
             if isinstance(one, Entry):
                 self.ran[one.id] = one
@@ -185,4 +186,5 @@ class Night:
             owed_s={one.id: owed for one in self.ran.values() if isinstance(owed := one.params.get("owed_s"), float)},
             known=self._known,
         )
+        state = with_left_out(state, self.passed.values(), self._farm.zones, now)
         self.plan = compile_timetable(self._farm, state, now, days=days, version=1)

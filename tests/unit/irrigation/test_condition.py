@@ -1,5 +1,6 @@
 """Conditions: hysteresis, the age of what they look at, and what happens without it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,17 +16,14 @@ from irrigation.condition import (
     ConditionKind,
     Missing,
     Observed,
-    Subject,
-    first_stop,
+    distinct,
     judge,
     key,
     latched,
     stopped,
-    youngest,
 )
 
 NOW = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
-SUBJECTS = {Subject.FARM: None, Subject.ZONE: "dau-tay", Subject.SOURCE: "suoi"}
 FROST = Condition(kind=ConditionKind.FROST, limit=2, release=4)
 WET = Condition(kind=ConditionKind.SOIL_WET, limit=36, release=32, missing=Missing.SKIP)
 
@@ -56,62 +54,53 @@ def test_a_condition_stops_at_its_limit_and_lets_go_at_its_release(
 
 def test_a_value_counts_until_it_is_too_old_when_the_watering_is_due() -> None:
     fresh = seen(FROST, 1, age_min=90)
-    assert judge(FROST, fresh, NOW, NOW, latched=False).answer is Answer.STOPS
-    assert judge(FROST, fresh, NOW + timedelta(minutes=1), NOW, latched=False).answer is Answer.MISSING
+    assert judge(FROST, fresh, NOW, NOW).answer is Answer.STOPS
+    assert judge(FROST, fresh, NOW + timedelta(minutes=1), NOW).answer is Answer.MISSING
     old = seen(FROST, 1, age_min=91)
-    judged = judge(FROST, old, NOW, NOW, latched=False)
+    judged = judge(FROST, old, NOW, NOW)
     assert (judged.answer, judged.value, judged.age_min) == (Answer.MISSING, None, 91)
 
 
 def test_the_weather_of_before_a_long_power_cut_decides_nothing() -> None:
     yesterday = seen(FROST, -3, age_min=24 * 60)
-    assert judge(FROST, yesterday, NOW, NOW, latched=True).answer is Answer.MISSING
+    assert judge(FROST, yesterday, NOW, NOW, latched_at=yesterday.at).answer is Answer.MISSING
+    between = seen(FROST, 3)  # stopped yesterday, which is too long ago to hold it
+    assert judge(FROST, between, NOW, NOW, latched_at=yesterday.at).answer is Answer.PASSES
+    assert judge(FROST, between, NOW, NOW, latched_at=NOW - timedelta(minutes=90)).answer is Answer.STOPS
+    assert latched([(FROST, None)], [between], {key(FROST, None): yesterday.at}) == {}
+
+
+def test_a_sum_of_which_not_all_was_heard_stops_but_lets_nothing_pass() -> None:
+    rain = Condition(kind=ConditionKind.RAIN_FALLEN, limit=5, release=2)
+    for value, answer in ((5.0, Answer.STOPS), (4.9, Answer.MISSING), (0.0, Answer.MISSING)):
+        part = replace(seen(rain, value), partial=True)
+        assert judge(rain, part, NOW, NOW).answer is answer
+        held = latched([(rain, None)], [part], {key(rain, None): NOW - timedelta(minutes=5)})
+        assert held == {key(rain, None): NOW if value > 2 else NOW - timedelta(minutes=5)}
 
 
 def test_what_is_due_later_waits_for_its_value_until_boards_must_know() -> None:
     for due, answer in ((NOW + LEAD + timedelta(seconds=1), Answer.LATER), (NOW + LEAD, Answer.MISSING)):
-        assert judge(FROST, None, due, NOW, latched=False).answer is answer
-    soon = judge(FROST, seen(FROST, 1), NOW + timedelta(hours=1), NOW, latched=False)
-    assert (soon.answer, soon.value, soon.age_min) == (Answer.STOPS, 1, 0)
-
-
-@pytest.mark.parametrize(("missing", "stops"), [(Missing.RUN, False), (Missing.SKIP, True), (Missing.ASK, True)])
-def test_without_a_value_the_declared_policy_holds(missing: Missing, stops: bool) -> None:
-    condition = Condition(kind=ConditionKind.RAIN_FALLEN, limit=5, missing=missing)
-    found = first_stop([condition], SUBJECTS, [], [], NOW, NOW)
-    assert (found is not None) is stops
-    assert found is None or found.answer is Answer.MISSING
-
-
-def test_the_first_condition_that_stops_is_the_reason_and_each_looks_at_its_own_subject() -> None:
-    rain = Condition(kind=ConditionKind.RAIN_FALLEN, limit=5, hours=12)
-    values = [
-        seen(rain, 9), Observed(kind=ConditionKind.RAIN_FALLEN, value=0, at=NOW, hours=24),
-        seen(WET, 40, subject_id="dau-tay"), seen(WET, 10, subject_id="ngo"),
-    ]  # fmt: skip
-    found = first_stop([FROST, WET, rain], SUBJECTS, values, [], NOW, NOW)
-    assert found is not None
-    assert (found.condition, found.value) == (WET, 40)
-    other_zone = {**SUBJECTS, Subject.ZONE: "ngo"}
-    found = first_stop([FROST, WET, rain], other_zone, values, [], NOW, NOW)
-    assert found is not None
-    assert (found.condition, found.value) == (rain, 9)
-
-
-def test_the_youngest_value_counts() -> None:
-    values = [seen(FROST, 9, age_min=30), seen(FROST, 1, age_min=5), seen(FROST, 9, age_min=60)]
-    found = youngest(FROST, None, values)
-    assert found is not None
-    assert found.value == 1
+        assert judge(FROST, None, due, NOW).answer is answer
+    soon = judge(FROST, seen(FROST, 1), NOW + timedelta(hours=1), NOW)
+    assert (soon.answer, soon.value, soon.age_min) == (Answer.STOPS, 1, 60)
 
 
 def test_a_latch_holds_over_a_missing_value_and_goes_with_its_condition() -> None:
     conditions: list[tuple[Condition, str | None]] = [(WET, "dau-tay"), (WET, "ngo"), (FROST, None)]
-    first = latched(conditions, [seen(WET, 40, subject_id="dau-tay"), seen(FROST, 1)], [])
-    assert first == {key(WET, "dau-tay"), key(FROST, None)}
+    first = latched(conditions, [seen(WET, 40, subject_id="dau-tay"), seen(FROST, 1)], {})
+    assert first == {key(WET, "dau-tay"): NOW, key(FROST, None): NOW}
     again = latched(conditions, [seen(FROST, 3.5)], first)
     assert again == first
-    assert latched([(FROST, None)], [seen(FROST, 4)], again) == frozenset()
+    assert latched([(FROST, None)], [seen(FROST, 4, age_min=-1)], again) == {}
+
+
+def test_two_conditions_that_look_at_the_same_are_refused() -> None:
+    both = (FROST, Condition(kind=ConditionKind.FROST, limit=3))
+    with pytest.raises(ValueError, match="program.conditions must each look at something else"):
+        distinct(both, "program.conditions")
+    days = tuple(Condition(kind=ConditionKind.RAIN_FALLEN, limit=5, hours=hours) for hours in (24, 48))
+    assert distinct(days, "program.conditions") == days
 
 
 @pytest.mark.parametrize(
@@ -153,12 +142,23 @@ def test_a_latch_only_ever_stops_more(condition: Condition, value: float, other:
     assert stopped(condition, worse, latched=False) or not free
 
 
-@given(st.lists(conditions(), max_size=4), conditions(), st.lists(st.tuples(conditions(), values), max_size=6))
-def test_one_condition_more_never_lets_through_what_was_stopped(
-    some: list[Condition], one_more: Condition, observed: list[tuple[Condition, float]]
+@given(conditions(), st.lists(st.tuples(values, st.integers(1, 400)), max_size=30))
+def test_a_latch_switches_no_oftener_than_the_value_crosses_the_whole_band(
+    condition: Condition, measured: list[tuple[float, int]]
 ) -> None:
-    subject = {Subject.FARM: None, Subject.ZONE: None, Subject.SOURCE: None}
-    saw = [seen(condition, value) for condition, value in observed]
-    before = first_stop(some, subject, saw, [], NOW, NOW)
-    after = first_stop([*some, one_more], subject, saw, [], NOW, NOW)
-    assert before is None or after == before
+    latches: dict[str, datetime] = {}
+    at, was, last_held = NOW, False, NOW
+    for value, after_min in measured:
+        at += timedelta(minutes=after_min)
+        one = replace(seen(condition, value), at=at)
+        latches = latched([(condition, None)], [one], latches)
+        now = bool(latches)
+        if now and not was:
+            assert stopped(condition, value, latched=False)
+        if was and not now:
+            let_go = not stopped(condition, value, latched=True)
+            assert let_go or at - last_held > condition.max_age
+        assert (
+            judge(condition, one, at, at, latched_at=latches.get(key(condition, None))).answer is Answer.STOPS
+        ) == now
+        was, last_held = now, at if now else last_held

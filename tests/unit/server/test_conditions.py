@@ -1,0 +1,124 @@
+"""Conditions through the API: taken or refused whole, and previewed by what the gateway said that it knows."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contract.messages import FarmConfig
+from contract.topics import Channel
+from irrigation.condition import ConditionKind, Observed
+from irrigation.model import Knowledge, Moisture, Timetable
+from irrigation.verdict import seen
+from tests.unit.server.coop import NOW, Coop
+
+RAIN: dict[str, Any] = {"kind": "rain-fallen", "limit": 5, "release": 2, "hours": 24, "missing": "ask"}
+NOON: dict[str, Any] = {
+    "name": "Trưa", "calendar": {"kind": "weekly", "days": [1, 2, 3, 4, 5, 6, 7]}, "starts": ["13:00"],
+    "zones": [{"zone_id": "rau-cai-meo", "dose": {"minutes": 10}}], "conditions": [RAIN],
+}  # fmt: skip
+DUE = NOW + timedelta(hours=1)  # 12:00 at the farm now
+
+
+async def knows(coop: Coop, known: Knowledge) -> None:
+    """Have the gateway say what it goes by."""
+    table = Timetable(
+        version=3, compiled_at=NOW, valid_until=NOW + timedelta(days=3), tz="Asia/Ho_Chi_Minh", entries=(), known=known
+    )
+    await coop.link.says("mai", Channel.PLAN, table)
+
+
+def rained(mm: float, age_min: int = 20) -> Observed:
+    return Observed(kind=ConditionKind.RAIN_FALLEN, value=mm, hours=24, at=NOW - timedelta(minutes=age_min))
+
+
+async def test_conditions_are_kept_shown_and_told_to_the_gateway(coop: Coop) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        program = (await mai.post("/farms/mai/programs", json=NOON)).json()
+        assert program["conditions"] == [RAIN]
+        kept = await mai.put(
+            f"/programs/{program['id']}", json={**program, "conditions": None} | {"conditions": [RAIN]}
+        )
+        assert kept.json()["conditions"] == [RAIN]
+        without = {name: value for name, value in kept.json().items() if name != "conditions"}
+        assert (await mai.put(f"/programs/{program['id']}", json=without)).json()["conditions"] == [RAIN]
+        configs = [message for _, channel, message in coop.link.sent if channel is Channel.CONFIG]
+        config = configs[-1]
+        assert isinstance(config, FarmConfig)
+        (planned,) = [one for one in config.farm.programs if one.id == program["id"]]
+        assert planned.conditions[0].limit == 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "why"),
+    [
+        ({"limit": 900}, "conditions.0", "condition rain-fallen: limit must be between 0.1 and 500 mm, not 900"),
+        ({"release": 9}, "conditions.0", "release must be at most the limit 5 mm, not 9"),
+        ({"kind": "moon"}, "conditions.0.kind", "kind"),
+        ({"kind": "wind"}, "conditions.0", "hours goes with rain-fallen and rain-forecast, not with wind"),
+        ({"missing": "guess"}, "conditions.0.missing", "missing"),
+    ],
+)
+async def test_a_wrong_condition_is_refused_by_its_field_and_nothing_is_changed(
+    coop: Coop, wrong: dict[str, Any], field: str, why: str
+) -> None:
+    async with coop.client("mai") as mai:
+        before = (await mai.get("/farms/mai/programs")).json()
+        answer = await mai.post("/farms/mai/programs", json=NOON | {"conditions": [RAIN | wrong]})
+        assert answer.status_code == 422
+        problem = answer.json()
+        assert problem["field"] == field
+        assert why in problem["detail"]
+        assert (await mai.get("/farms/mai/programs")).json() == before
+        ruled = await mai.put("/farms/mai/rules", json={"conditions": [RAIN | wrong]})
+        assert ruled.status_code == 422
+        assert (await mai.get("/farms/mai/rules")).json()["conditions"] == []
+
+
+async def test_two_conditions_that_look_at_the_same_are_refused_for_program_and_farm(coop: Coop) -> None:
+    async with coop.client("mai") as mai:
+        twice = [RAIN, RAIN | {"limit": 8}]
+        for answer in (
+            await mai.post("/farms/mai/programs", json=NOON | {"conditions": twice}),
+            await mai.put("/farms/mai/rules", json={"conditions": twice}),
+        ):
+            assert answer.status_code == 422
+            assert "conditions must each look at something else" in answer.json()["detail"]
+            assert answer.json()["field"] == "conditions"
+
+
+async def test_a_farms_conditions_bind_every_program_of_the_preview(coop: Coop) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        assert (await mai.put("/farms/mai/rules", json={"conditions": [RAIN]})).json()["conditions"] == [RAIN]
+        await knows(coop, Knowledge(observed=(rained(7.5),)))
+        table = (await mai.post("/farms/mai/preview", json={"programs": [NOON | {"conditions": []}]})).json()
+        (skip, *_) = [one for one in table["skipped"] if one["program_id"] == "new-1"]
+        assert (skip["rule"], skip["params"]["rain_mm"], skip["params"]["age_min"]) == ("rain-fallen", 7.5, 80)
+
+
+async def test_the_preview_goes_by_what_the_gateway_knows_and_by_its_latches(coop: Coop) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        name = "rain-fallen:24:5:2.0:"
+
+        async def first(**known: Any) -> tuple[str, Any]:
+            await knows(coop, Knowledge(**known))
+            table = (await mai.post("/farms/mai/preview?days=1", json={"programs": [NOON]})).json()
+            (one,) = [each for each in (*table["entries"], *table["skipped"]) if each["program_id"] == "new-1"]
+            return one["rule"], one.get("awaits")
+
+        assert await first() == ("as-programmed", "rain-fallen")
+        assert await first(observed=(rained(3),)) == ("as-programmed", None)
+        assert await first(observed=(rained(3),), latches={name: NOW - timedelta(hours=1)}) == ("rain-fallen", None)
+        assert await first(observed=(rained(3),), latches={name: NOW - timedelta(hours=9)}) == ("as-programmed", None)
+        assert await first(observed=(rained(9, age_min=150),)) == ("as-programmed", "rain-fallen")
+        coop.clock.move(59 * 60)
+        assert await first(observed=(rained(9, age_min=150),)) == ("ask-person", None)
+
+
+def test_what_is_known_of_soil_counts_as_a_value() -> None:
+    known = Knowledge(moistures={"tea": Moisture(pct=31.0, at=NOW)})
+    (found,) = seen(known).values()
+    assert (found.kind, found.subject_id, found.value, found.at) == (ConditionKind.SOIL_WET, "tea", 31.0, NOW)
