@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from irrigation.bounds import STRICT, aware, known_zone, slug, within
 from irrigation.condition import Condition, distinct
 from irrigation.days import DryDays
+from irrigation.forecast import Forecast
 from irrigation.program import Program
 from irrigation.rota import Rota
 from irrigation.site import Group, Household, Source, Zone
@@ -55,6 +56,7 @@ class Farm:
     households: tuple[Household, ...] = ()
     rotas: tuple[Rota, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
         slug(self.id, "farm.id")

@@ -24,6 +24,7 @@ from irrigation.days import (
     Weekly,
 )
 from irrigation.farm import Farm, Hold
+from irrigation.forecast import Expected, Forecast
 from irrigation.knowledge import ActiveRun, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
 from irrigation.program import Order, Program, ZoneDose
 from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap
@@ -60,9 +61,11 @@ __all__ = [
     "Entry",
     "EvenDays",
     "EveryNDays",
+    "Expected",
     "Farm",
     "FarmId",
     "Finish",
+    "Forecast",
     "Group",
     "Hold",
     "Household",

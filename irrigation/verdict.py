@@ -67,7 +67,7 @@ class Verdicts:
 
     def __init__(self, farm: Farm, known: Knowledge, now: datetime, settled: Collection[str] = ()) -> None:
         self._of_farm = farm.conditions
-        self._seen = seen(known)
+        self._seen = seen(farm, known)
         self._latches = known.latches
         self._now = now
         self._settled = settled
@@ -120,10 +120,14 @@ class Verdicts:
         return judge(condition, seen_, start, self._now, latched_at=self._latches.get(key(condition, subject_id)))
 
 
-def seen(known: Knowledge) -> _Seen:
-    """Return the youngest value of each kind, subject and hours; of soil that of `known.moistures`."""
+def seen(farm: Farm, known: Knowledge) -> _Seen:
+    """Return the youngest value of each kind, subject and hours; of soil that of `known.moistures`.
+
+    The forecast is the farm's, for people told it.
+    """
     found: dict[tuple[ConditionKind, str | None, int | None], Observed] = {}
-    for one in (*known.observed, *_soils(known)):
+    ahead = farm.forecast.observed(hours_of(farm, ConditionKind.RAIN_FORECAST)) if farm.forecast else ()
+    for one in (*known.observed, *_soils(known), *ahead):
         name = (one.kind, one.subject_id, one.hours)
         if name not in found or found[name].at < one.at:
             found[name] = one
@@ -132,7 +136,7 @@ def seen(known: Knowledge) -> _Seen:
 
 def with_latches(farm: Farm, known: Knowledge, before: Mapping[str, datetime]) -> Knowledge:
     """Return what is known with the latches of all the farm's conditions, given those `before` the youngest values."""
-    observed = tuple(seen(known).values())
+    observed = tuple(seen(farm, known).values())
     return replace(known, latches=latched(_all_conditions(farm), observed, before))
 
 

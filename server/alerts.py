@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from contract.messages import FaultEvent, GapEvent
+from irrigation.identity import is_later_part
+from irrigation.model import Result, Rule
 from irrigation.run import RunState
-from server.records import AlertRecord, RunRecord
+from server.records import AlertRecord, DecisionRecord, RunRecord
 
 CRITICAL = frozenset(
     {"close-failed", "flow-while-closed", "night-flow", "burst", "guard-lost", "gateway-offline", "daily-cap"}
@@ -15,7 +17,7 @@ CRITICAL = frozenset(
 TOLD_BY_FAULT = frozenset({"no-flow", "burst", "guard-line-fault"})
 """Why a run failed, where the valve's own fault raises the alert and says what to do."""
 
-PASSING = frozenset({"interrupted", "run-failed", "outbox-gap"})
+PASSING = frozenset({"interrupted", "run-failed", "outbox-gap", "ask-person"})
 """Something that happened rather than lasts: it clears when a person has acknowledged it."""
 
 
@@ -73,6 +75,21 @@ def from_run(run: RunRecord, opened: Iterable[AlertRecord], id: str) -> list[Ale
             params=params,
         )
     ]  # fmt: skip
+
+
+def from_decision(decision: DecisionRecord, opened: Iterable[AlertRecord], id: str) -> AlertRecord | None:
+    """The alert that asks people about a watering left out for want of a value; the last one of a zone is told."""
+    if (decision.rule, decision.result) != (Rule.ASK_PERSON, Result.SKIPPED) or is_later_part(decision.id):
+        return None
+    params = {name: value for name, value in decision.params.items() if name in ("of", "age_min")}
+    params |= {"program_id": decision.program_id, "due": decision.due.isoformat()}
+    known = _same(opened, "ask-person", None, decision.zone_id, None)
+    if known is not None:
+        return replace(known, raised_at=decision.at, params=params, acknowledged_at=None, acknowledged_by=None)
+    return AlertRecord(
+        id=id, farm_id=decision.farm_id, kind="ask-person", severity="warning", raised_at=decision.at,
+        zone_id=decision.zone_id, params=params,
+    )  # fmt: skip
 
 
 def offline(

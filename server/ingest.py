@@ -104,6 +104,7 @@ class Ingest:
                 )  # fmt: skip
                 history.put_decision(tx, record)
                 changes.decisions.append(record)
+                self._alert(tx, alerts.from_decision(record, history.open_alerts(tx, farm_id), _new_id()), changes)
             case FaultEvent():
                 opened = history.open_alerts(tx, farm_id)
                 self._alert(tx, alerts.from_fault(farm_id, event, GATEWAY, opened, _new_id()), changes)

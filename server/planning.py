@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from irrigation.dose import parts
-from irrigation.model import Farm, Hold, Program, Timetable
+from irrigation.model import Farm, Forecast, Hold, Program, Timetable
 from irrigation.planner import compile_timetable
 from server.errors import Refused
 from server.gateways import Gateways
@@ -25,6 +25,8 @@ from server.watering import check_dose
 _SKIPS_KEPT = timedelta(days=2)
 _SEARCH_DAYS = 60  # how far ahead a program's next watering is looked for
 LONGEST_HOLD = timedelta(days=180)
+OLDEST_FORECAST = timedelta(days=7)
+CLOCKS_DIFFER = timedelta(minutes=5)
 MAX_PROGRAMS = 200
 
 
@@ -107,6 +109,18 @@ class Planning:
         with self._ledger.begin() as tx:
             farms.set_hold(tx, view.farm.id, hold)
             farm = self._commit(tx, account, view.farm.id, "release" if hold is None else "hold", view.farm.id)
+        await self._gateways.changed(farm)
+
+    async def forecast(self, account: Account, view: FarmView, forecast: Forecast | None) -> None:
+        """Take a forecast in place of the last one, or go by none; for technicians and managers."""
+        if account.role is Role.FARMER:
+            raise Refused("not-allowed")
+        now = self._now()
+        if forecast is not None and not now - OLDEST_FORECAST <= forecast.issued_at <= now + CLOCKS_DIFFER:
+            raise Refused("bad-field", field="issued_at", why="why.issued")
+        with self._ledger.begin() as tx:
+            farms.set_forecast(tx, view.farm.id, forecast)
+            farm = self._commit(tx, account, view.farm.id, "forecast", view.farm.id)
         await self._gateways.changed(farm)
 
     async def set_rules(self, account: Account, view: FarmView, house: HouseRules) -> None:

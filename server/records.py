@@ -5,7 +5,20 @@ from datetime import datetime
 from enum import StrEnum
 
 from contract.messages import Reason
-from irrigation.model import Condition, Dose, DryDays, Group, Hold, Program, Rota, Source, Window, Zone, ZoneDose
+from irrigation.model import (
+    Condition,
+    Dose,
+    DryDays,
+    Forecast,
+    Group,
+    Hold,
+    Program,
+    Rota,
+    Source,
+    Window,
+    Zone,
+    ZoneDose,
+)
 from irrigation.run import RunState
 
 Params = dict[str, float | str]
@@ -102,6 +115,7 @@ class FarmRecord:
     windows: tuple[Window, ...] = ()
     dry_days: DryDays | None = None
     conditions: tuple[Condition, ...] = ()
+    forecast: Forecast | None = None
     households: tuple[HouseholdRecord, ...] = ()
     rotas: tuple[Rota, ...] = ()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.dose import asked_s, expected_litres
-from irrigation.model import Entry, Farm, Hold, Household, Loan, Skip, Swap, Timetable, Zone
+from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Skip, Swap, Timetable, Zone
 from irrigation.rota import Turn
 from irrigation.run import UNDER_WAY
 from irrigation.water_account import RoundAccount, WaterAccount
@@ -39,7 +39,7 @@ def planned(record: FarmRecord) -> Farm:
         zones=record.zones, programs=tuple(program.planned for program in record.programs), hold=record.hold,
         skips=record.skips, groups=record.groups, windows=record.windows, dry_days=record.dry_days,
         households=tuple(Household(id=each.id, name=each.name) for each in record.households), rotas=record.rotas,
-        conditions=record.conditions,
+        conditions=record.conditions, forecast=record.forecast,
     )  # fmt: skip
 
 
@@ -116,6 +116,13 @@ def _measured(account: WaterAccount) -> str:
     """By a meter, by valve-minutes x learned flow, by both, or nothing was taken."""
     by = {"metered": account.metered_ml > 0, "estimated": account.estimated_ml > 0}
     return "both" if all(by.values()) else next((name for name, is_so in by.items() if is_so), "none")
+
+
+def forecast(value: Forecast | None) -> Json | None:
+    """A forecast, or none."""
+    return None if value is None else {
+        "issued_at": iso(value.issued_at), "rain": [{"hours": one.hours, "mm": one.mm} for one in value.rain],
+    }  # fmt: skip
 
 
 def hold(value: Hold | None) -> Json | None:

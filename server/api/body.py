@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from irrigation.model import Condition, Dose, DryDays, Group, Window
+from irrigation.model import Condition, Dose, DryDays, Expected, Group, Window
 from server.errors import Refused
 from server.planning import Draft
 from server.records import HouseRules
@@ -44,6 +44,13 @@ class HoldBody(Body):
     until: Annotated[str, Field(max_length=40)]
     reason: Annotated[str, Field(max_length=200)] = ""
     emergency: bool = False
+
+
+class ForecastBody(Body):
+    """`PUT /farms/{farm_id}/forecast`: mm of rain expected in the first so many hours after it was issued."""
+
+    issued_at: Annotated[str, Field(max_length=40)]
+    rain: Annotated[tuple[Expected, ...], Field(min_length=1, max_length=24)]
 
 
 class HouseRulesBody(Body):

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from irrigation.model import Hold
+from irrigation.model import Forecast, Hold
 from server import shapes
-from server.api.body import HoldBody, HouseRulesBody, body, described
+from server.api.body import ForecastBody, HoldBody, HouseRulesBody, body, described
 from server.api.doors import InThisFarm, Made, OfAlert, SignedIn
 from server.errors import Refused
 from server.live import Subscription
@@ -58,13 +58,7 @@ async def hold(
     view: InThisFarm, account: SignedIn, made: Made, given: Annotated[HoldBody, body(HoldBody)]
 ) -> Json | None:
     """Keep programs from starting for a while."""
-    try:
-        until = datetime.fromisoformat(given.until)
-    except ValueError:
-        raise Refused("bad-field", field="until", why="why.time") from None
-    if until.tzinfo is None:
-        raise Refused("bad-field", field="until", why="why.time")
-    wanted = Hold(until=until, reason=given.reason, emergency=given.emergency)
+    wanted = Hold(until=_moment(given.until, "until"), reason=given.reason, emergency=given.emergency)
     await made.planning.hold(account, view, wanted)
     return shapes.hold(wanted)
 
@@ -73,6 +67,31 @@ async def hold(
 async def release(view: InThisFarm, account: SignedIn, made: Made) -> None:
     """Let programs start again."""
     await made.planning.hold(account, view, None)
+
+
+@router.get("/farms/{farm_id}/forecast")
+async def forecast(view: InThisFarm) -> Json | None:
+    """The forecast of rain that the farm goes by."""
+    return shapes.forecast(view.farm.forecast)
+
+
+@router.put("/farms/{farm_id}/forecast", openapi_extra=described(ForecastBody))
+async def set_forecast(
+    view: InThisFarm, account: SignedIn, made: Made, given: Annotated[ForecastBody, body(ForecastBody)]
+) -> Json | None:
+    """Tell the farm what rain is expected; for technicians and managers. It takes the place of the last one."""
+    try:
+        wanted = Forecast(issued_at=_moment(given.issued_at, "issued_at"), rain=given.rain)
+    except ValueError as exc:
+        raise Refused("bad-field", field="rain", why=str(exc)) from None
+    await made.planning.forecast(account, view, wanted)
+    return shapes.forecast(wanted)
+
+
+@router.delete("/farms/{farm_id}/forecast", status_code=204)
+async def drop_forecast(view: InThisFarm, account: SignedIn, made: Made) -> None:
+    """Go by no forecast any more."""
+    await made.planning.forecast(account, view, None)
 
 
 @router.post("/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset", status_code=202)
@@ -100,3 +119,13 @@ async def set_rules(
 async def acknowledge(found: OfAlert, account: SignedIn, made: Made) -> Json:
     """A person has seen an alert."""
     return shapes.alert(await made.watering.acknowledge(account, found.farm, found.thing))
+
+
+def _moment(text: str, field: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused("bad-field", field=field, why="why.time") from None
+    if moment.tzinfo is None:
+        raise Refused("bad-field", field=field, why="why.time")
+    return moment

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
-from irrigation.model import Hold, Source, Zone
+from irrigation.model import Forecast, Hold, Source, Zone
 from server import rules
 from server.ledger import rotas
 from server.ledger.database import upsert
@@ -18,6 +18,7 @@ from server.records import FarmRecord, HouseRules, ProgramRecord
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 _ZONE: TypeAdapter[Zone] = TypeAdapter(Zone)
 _HOLD: TypeAdapter[Hold] = TypeAdapter(Hold)
+_FORECAST: TypeAdapter[Forecast] = TypeAdapter(Forecast)
 
 
 def ids(connection: Connection) -> tuple[str, ...]:
@@ -50,6 +51,7 @@ def get(connection: Connection, farm_id: str) -> FarmRecord | None:
         skips=tuple(skipped.scalars()), groups=house.groups, windows=house.windows, dry_days=house.dry_days,
         households=rotas.households_of(connection, farm_id), rotas=rotas.of_farm(connection, farm_id),
         conditions=house.conditions,
+        forecast=None if row.forecast is None else _FORECAST.validate_python(row.forecast, strict=False),
     )  # fmt: skip
 
 
@@ -60,10 +62,10 @@ def put_site(
     farm_zones: Iterable[Zone],
     node_names: dict[str, str],
 ) -> None:
-    """Add a farm or change its site: everything but its programs, hold and skips. Its version rises."""
-    known = tx.execute(select(farms.c.version, farms.c.hold, farms.c.rules).where(farms.c.id == site["id"])).first()
-    version, hold, held = (1, None, None) if known is None else (known.version + 1, known.hold, known.rules)
-    upsert(tx, farms, site | {"version": version, "hold": hold, "rules": held})
+    """Add a farm or change its site: everything but its programs, hold, forecast and skips. Its version rises."""
+    known = tx.execute(select(farms).where(farms.c.id == site["id"])).first()
+    kept = {name: None if known is None else getattr(known, name) for name in ("hold", "rules", "forecast")}
+    upsert(tx, farms, site | kept | {"version": 1 if known is None else known.version + 1})
     for table in (sources, zones, nodes):
         tx.execute(delete(table).where(table.c.farm_id == site["id"]))
     of_table: list[tuple[Table, Iterable[Source | Zone]]] = [(sources, farm_sources), (zones, farm_zones)]
@@ -112,6 +114,12 @@ def set_hold(tx: Connection, farm_id: str, hold: Hold | None) -> None:
     """Keep or release the farm's hold."""
     body = None if hold is None else _HOLD.dump_python(hold, mode="json")
     tx.execute(update(farms).where(farms.c.id == farm_id).values(hold=body))
+
+
+def set_forecast(tx: Connection, farm_id: str, forecast: Forecast | None) -> None:
+    """Keep the forecast that the farm goes by, or none."""
+    body = None if forecast is None else _FORECAST.dump_python(forecast, mode="json")
+    tx.execute(update(farms).where(farms.c.id == farm_id).values(forecast=body))
 
 
 def add_skips(tx: Connection, farm_id: str, by: str, due: dict[str, datetime], before: datetime) -> None:

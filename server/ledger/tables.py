@@ -77,6 +77,7 @@ farms = Table(
     Column("version", Integer, nullable=False),
     Column("hold", JSON(none_as_null=True), nullable=True),
     Column("rules", JSON(none_as_null=True), nullable=True),  # groups, windows, dry_days
+    Column("forecast", JSON(none_as_null=True), nullable=True),
 )
 
 account_farms = Table(

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
-from contract.messages import FarmConfig
+from contract.messages import DecisionEvent, FarmConfig
 from contract.topics import Channel
 from irrigation.condition import ConditionKind, Observed
-from irrigation.model import Knowledge, Moisture, Timetable
+from irrigation.model import Decision, Farm, Knowledge, Moisture, Result, Rule, Timetable
+from irrigation.run import RunState
 from irrigation.verdict import seen
-from tests.unit.server.coop import NOW, Coop
+from server import shapes
+from server.farms import load_farm
+from server.ledger import farms
+from tests.unit.server.coop import FARM_FILE, NOW, Coop, run_event
 
 RAIN: dict[str, Any] = {"kind": "rain-fallen", "limit": 5, "release": 2, "hours": 24, "missing": "ask"}
 NOON: dict[str, Any] = {
@@ -118,7 +122,85 @@ async def test_the_preview_goes_by_what_the_gateway_knows_and_by_its_latches(coo
         assert await first(observed=(rained(9, age_min=150),)) == ("ask-person", None)
 
 
+FORECAST: dict[str, Any] = {"issued_at": "2026-11-23T03:30:00Z", "rain": [{"hours": 24, "mm": 14.0}]}
+
+
+async def test_a_forecast_is_given_by_staff_kept_and_told_to_the_gateway_and_the_preview_goes_by_it(coop: Coop) -> None:
+    await coop.gateway_up()
+    ahead = NOON | {"conditions": [{"kind": "rain-forecast", "limit": 10, "hours": 24}]}
+    async with coop.client("hoa") as hoa, coop.client("mai") as mai:
+        answer = await hoa.put("/farms/mai/forecast", json=FORECAST)
+        assert (answer.status_code, answer.json()["rain"]) == (200, FORECAST["rain"])
+        assert (await mai.get("/farms/mai/forecast")).json()["issued_at"] == "2026-11-23T03:30:00.000Z"
+        config = [message for _, channel, message in coop.link.sent if channel is Channel.CONFIG][-1]
+        assert config.farm.forecast.rain[0].mm == 14
+        (skip,) = (await mai.post("/farms/mai/preview?days=1", json={"programs": [ahead]})).json()["skipped"]
+        assert (skip["rule"], skip["params"]["rain_mm"], skip["params"]["age_min"]) == ("rain-forecast", 14, 150)
+        assert (await hoa.delete("/farms/mai/forecast")).status_code == 204
+        assert (await mai.get("/farms/mai/forecast")).json() is None
+
+
+@pytest.mark.parametrize(
+    ("who", "wrong", "status", "said"),
+    [
+        ("mai", {}, 403, "Your role may not do this"),
+        ("hoa", {"issued_at": "2026-11-23T05:06:00Z"}, 422, "issued_at: "),
+        ("hoa", {"issued_at": "2026-11-23T03:30:00"}, 422, "issued_at: "),
+        ("hoa", {"issued_at": "2026-11-10T03:30:00Z"}, 422, "issued_at: "),
+        ("hoa", {"rain": []}, 422, "rain"),
+        ("hoa", {"rain": [{"hours": 24, "mm": -3.0}]}, 422, "mm must be between 0 and 1000 mm, not -3"),
+        ("hoa", {"rain": [{"hours": 48, "mm": 3.0}, {"hours": 24, "mm": 9.0}]}, 422, "no less mm in more of them"),
+    ],
+)
+async def test_a_forecast_that_is_wrong_or_nobodys_business_changes_nothing(
+    coop: Coop, who: str, wrong: dict[str, Any], status: int, said: str
+) -> None:
+    async with coop.client("hoa") as hoa:
+        before = (await hoa.put("/farms/mai/forecast", json=FORECAST)).json()
+    async with coop.client(who) as person:
+        answer = await person.put("/farms/mai/forecast", json=FORECAST | wrong)
+        assert answer.status_code == status
+        assert said in answer.json()["detail"]
+        assert (await person.get("/farms/mai/forecast")).json() == before
+
+
+async def test_a_farm_that_is_set_up_anew_keeps_its_forecast(coop: Coop) -> None:
+    async with coop.client("hoa") as hoa:
+        before = (await hoa.put("/farms/mai/forecast", json=FORECAST)).json()
+        load_farm(coop.app.services.ledger, FARM_FILE, NOW)
+        with coop.app.services.ledger.read() as connection:
+            kept = farms.get(connection, "mai")
+        assert kept is not None
+        assert shapes.forecast(kept.forecast) == before
+
+
+async def test_people_are_asked_about_what_was_left_out_until_they_have_seen_it_or_watered(coop: Coop) -> None:
+    await coop.gateway_up()
+
+    def left_out(seq: int, due: Any) -> DecisionEvent:
+        decision = Decision(
+            id=f"d{seq}", program_id="sang-dau-tay", zone_id="dau-tay", due=due, result=Result.SKIPPED,
+            rule=Rule.ASK_PERSON, params={"of": "frost", "age_min": 140.0},
+        )  # fmt: skip
+        return DecisionEvent(seq=seq, at=due, decision=decision)
+
+    async with coop.client("mai") as mai:
+        await coop.events(left_out(1, NOW), left_out(2, NOW + timedelta(hours=1)))
+        (alert,) = (await mai.get("/farms/mai/snapshot")).json()["alerts"].values()
+        assert (alert["kind"], alert["zone_id"], alert["params"]["of"]) == ("ask-person", "dau-tay", "frost")
+        assert alert["params"]["due"] == (NOW + timedelta(hours=1)).isoformat()
+        await mai.post(f"/alerts/{alert['id']}/acknowledge")
+        assert (await mai.get("/farms/mai/snapshot")).json()["alerts"] == {}
+        await coop.events(left_out(3, NOW + timedelta(hours=2)))
+        assert (await mai.get("/farms/mai/snapshot")).json()["alerts"]
+        await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 1}}, headers={"Idempotency-Key": "order-0001"})
+        (order,) = coop.link.commands()
+        await coop.events(run_event(4, order, RunState.DONE, NOW + timedelta(hours=3)))
+        assert (await mai.get("/farms/mai/snapshot")).json()["alerts"] == {}
+
+
 def test_what_is_known_of_soil_counts_as_a_value() -> None:
     known = Knowledge(moistures={"tea": Moisture(pct=31.0, at=NOW)})
-    (found,) = seen(known).values()
+    farm = Farm(id="f", name="F", tz="UTC", lat=0, lon=0, sources=(), zones=())
+    (found,) = seen(farm, known).values()
     assert (found.kind, found.subject_id, found.value, found.at) == (ConditionKind.SOIL_WET, "tea", 31.0, NOW)
