@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import limits, plans, readings, size, taps
+from tests.bench import change, limits, plans, readings, size, taps
 from tests.bench.limits import percentile
 from tests.bench.table import Table
 from tests.e2e.house import House
@@ -59,7 +59,14 @@ def plan(table: Table, _processes: Processes, _folder: Path) -> None:
     table.at_most("14 days for 200 zones and 60 programs", plans.compile_ms(), 200, "ms")
 
 
-PARTS: dict[str, Part] = {"demo": demo, "tap": tap, "wire": wire, "app": app, "plan": plan}
+def program(table: Table, processes: Processes, folder: Path) -> None:
+    """A changed program: from the request to its board holding the new plan, as the live stream tells it."""
+    house = House(processes, folder / "program", "--no-history")
+    table.at_most("a changed program held by its board, p95", change.reached_s(house), 2, "s")
+    house.end()
+
+
+PARTS: dict[str, Part] = {"demo": demo, "tap": tap, "wire": wire, "program": program, "app": app, "plan": plan}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import tuoi
 CONFIGS = Path(__file__).parents[3] / "configs"
 UNITS = sorted(CONFIGS.glob("*.service"))
 PROGRAM = "/opt/tuoi/.venv/bin/tuoi"
+GUARD = "/opt/tuoi/.venv/bin/python -OO -m edge.guard"  # as edge.cli starts it
 
 HARDENED = {
     "AmbientCapabilities": "",
@@ -87,7 +88,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     program.chmod(0o755)
     original: Path = request.param
     copy = tmp_path / original.name
-    copy.write_text(original.read_text().replace(PROGRAM, str(program)))
+    copy.write_text(original.read_text().replace(PROGRAM, str(program)).replace(GUARD.split()[0], str(program)))
     return copy
 
 
@@ -99,10 +100,13 @@ def test_there_is_a_unit_for_each_process_and_a_bound_for_each_unit() -> None:
 def test_a_unit_starts_a_command_that_exists_and_comes_back_for_ever(unit: Path) -> None:
     settings = service(unit)
     for command in settings["ExecStart"] + settings.get("ExecStopPost", []):
-        program, *arguments = command.split()
-        assert program == PROGRAM
-        assert arguments[0] in tuoi.COMMANDS
-        config = Path(arguments[arguments.index("--config") + 1])
+        *program, config_file = command.split()
+        config = Path(config_file)
+        if unit.stem == "tuoi-guard":
+            assert " ".join(program) in {GUARD, f"{GUARD} --all-off"}
+        else:
+            assert (program[0], program[-1]) == (PROGRAM, "--config")
+            assert program[1] in tuoi.COMMANDS
         assert (CONFIGS / config.name).exists(), f"no example for {config.name}"
     assert settings["Restart"] == ["always"]
     assert read(unit)["Unit"]["StartLimitIntervalSec"] == ["0"]
@@ -174,7 +178,7 @@ def test_the_guard_comes_before_the_agent_and_is_not_stopped_with_it() -> None:
 
 def test_whatever_ends_the_guard_the_outputs_are_closed_once_more_and_it_starts_again_quickly() -> None:
     settings = service(CONFIGS / "tuoi-guard.service")
-    assert settings["ExecStopPost"] == [f"{PROGRAM} edge guard --all-off --config /etc/tuoi/board.toml"]
+    assert settings["ExecStopPost"] == [f"{GUARD} --all-off /etc/tuoi/board.toml"]
     assert float(settings["RestartSec"][0]) <= 1
     assert settings["PrivateNetwork"] == ["yes"]
     assert settings["MemorySwapMax"] == ["0"]

@@ -24,4 +24,4 @@ def test_a_guard_that_hangs_is_killed_soon_and_not_for_being_slow() -> None:
 
 def test_after_every_end_all_is_off_by_the_same_file() -> None:
     unit = service()
-    assert unit["ExecStopPost"] == unit["ExecStart"].replace("edge guard", "edge guard --all-off")
+    assert unit["ExecStopPost"] == unit["ExecStart"].replace("edge.guard", "edge.guard --all-off")
