@@ -24,7 +24,7 @@ test: system test-web test-python $(if $(ARGS),,test-guard)
 
 test-pi: venv-dev
 	@scripts/system.sh pi
-	$(bin)/python -m pytest --durations=10 tests/pi $(ARGS)
+	@scripts/test-pi.sh $(ARGS)
 
 check: check-python check-docs check-web
 

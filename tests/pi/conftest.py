@@ -1,4 +1,4 @@
-"""Two boards for the whole session, one for each kernel, both given power at once; and the table of what they took."""
+"""A board for each kernel, one after the other for as long as its tests go on; and the table of what they took."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,7 +7,7 @@ import pytest
 
 from tests.fixtures.mosquitto import Mosquitto
 from tests.pi.board import Board, Gateway, Measured
-from tests.pi.card import KERNELS, card
+from tests.pi.card import KERNELS, Kernel, card
 from tests.pi.emulator import Pi
 
 _measured = Measured()
@@ -19,29 +19,22 @@ def measured() -> Measured:
     return _measured
 
 
-@pytest.fixture(scope="session")
-def boards(
-    tmp_path_factory: pytest.TempPathFactory, shared_mosquitto: Mosquitto, measured: Measured
-) -> Iterator[dict[str, Board]]:
-    """The boards by kernel, which boot while the first tests wait for theirs."""
-    folder, files = tmp_path_factory.mktemp("pi"), card()
-    boards = {
-        kernel.name: Board(Pi(folder / kernel.name, files, kernel), kernel.name, shared_mosquitto.port, measured)
-        for kernel in KERNELS
-    }
+@pytest.fixture(scope="session", params=KERNELS, ids=lambda kernel: kernel.name)
+def board(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    shared_mosquitto: Mosquitto,
+    measured: Measured,
+) -> Iterator[Board]:
+    """A board with one of the kernels, which boots while the first test waits for it."""
+    kernel: Kernel = request.param
+    folder = tmp_path_factory.mktemp("pi") / kernel.name
+    made = Board(Pi(folder, card(), kernel), kernel.name, shared_mosquitto.port, measured)
+    made.start()
     try:
-        for board in boards.values():
-            board.start()
-        yield boards
+        yield made
     finally:
-        for board in boards.values():
-            board.pi.cut()
-
-
-@pytest.fixture(scope="session", params=[kernel.name for kernel in KERNELS])
-def board(request: pytest.FixtureRequest, boards: dict[str, Board]) -> Board:
-    """A board with one of the kernels."""
-    return boards[request.param]
+        made.pi.cut()
 
 
 @pytest.fixture

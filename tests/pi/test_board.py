@@ -42,7 +42,7 @@ async def interrupted_once(gateway: Gateway, run_id: str) -> None:
 async def test_the_valve_stays_shut_while_the_board_boots(board: Board, gateway: Gateway) -> None:
     # The fixture has waited for the agent and the guard.
     assert not board.line().on()
-    board.note("power to link up, both boards booting, s", await asyncio.to_thread(board.linked_after_s))
+    board.note("power to link up, s", await asyncio.to_thread(board.linked_after_s))
     for service, limit_mb in ((GUARD, 20.0), (AGENT, 60.0)):
         resident_mb = await asyncio.to_thread(board.resident_mb, service)
         board.note(f"{service} resident, MB", resident_mb)

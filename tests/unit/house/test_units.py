@@ -88,7 +88,9 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     program.chmod(0o755)
     original: Path = request.param
     copy = tmp_path / original.name
-    copy.write_text(original.read_text().replace(PROGRAM, str(program)).replace(GUARD.split()[0], str(program)))
+    copy.write_text(
+        original.read_text().replace(PROGRAM, str(program)).replace(GUARD.split(maxsplit=1)[0], str(program))
+    )
     return copy
 
 
