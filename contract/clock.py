@@ -14,6 +14,8 @@ from pathlib import Path
 EARLIEST = datetime(2024, 1, 1, tzinfo=UTC)
 """No true clock shows less: this program did not exist."""
 TOLERANCE = timedelta(seconds=60)
+STEP = timedelta(seconds=5)
+"""A clock that gains more than this against monotonic time was set, not slewed."""
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 
@@ -51,6 +53,8 @@ class Clock:
         self._bound = max(last_known or EARLIEST, EARLIEST)
         self._bound_s = self._believed_s = monotonic()
         self._proven = not proof or set_from_battery()
+        self._looked = False
+        self._set_ahead = timedelta(0)
 
     def now(self) -> datetime:
         """Return the machine's time while it can be believed, else the bound: the truth is that or later."""
@@ -66,10 +70,24 @@ class Clock:
         self._look()
         return self._bound_s - self._believed_s
 
+    def set_ahead(self) -> timedelta:
+        """Return by how much it has been set ahead in all since it was first believed; durations know nothing of it."""
+        self._look()
+        return self._set_ahead
+
     def heard(self, at: datetime) -> None:
         """Take note of a time that somebody with a better clock has stamped on a message: it is past."""
         self._look()
         self._bound = max(self._bound, at)
+
+    def vouched(self, at: datetime) -> None:
+        """Take the time that somebody with a better clock says it is now: also a bound that is ahead comes down to it.
+
+        A machine that shows more is believed all the same, and raises the bound again.
+        """
+        self._look()
+        if at > self._bound or at < self._bound - TOLERANCE:
+            self._bound = max(at, EARLIEST)
 
     def _look(self) -> tuple[datetime, bool]:
         at_s = self._monotonic()
@@ -84,6 +102,9 @@ class Clock:
             self._bound = shown
         if not self._proven:
             return shown, False
+        if self._looked and shown - self._bound > STEP:
+            self._set_ahead += shown - self._bound
+        self._looked = True
         self._bound = max(self._bound, shown)
         self._believed_s = at_s
         return shown, True

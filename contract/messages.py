@@ -283,13 +283,14 @@ class Ack(Wire):
     """The receiver has committed everything of (`boot_id`, `lane`) up to `seq`; 0 = nothing.
 
     With `resume` it is a greeting: the receiver has just come to hear of the sender, and whatever is on its way in any
-    lane found nobody and is to be sent again.
+    lane found nobody and is to be sent again. `at` is the receiver's time, if its clock can be believed.
     """
 
     boot_id: Token
     lane: Lane
     seq: Count
     resume: bool = False
+    at: Utc | None = None
 
 
 # --- now ------------------------------------------------------------------------------------------------------------

@@ -452,6 +452,8 @@ class Agent:
         message = incoming.message
         match message:
             case Ack():
+                if message.at is not None:
+                    self.clock.vouched(message.at)
                 self.sender.on_ack(message)
             case NodeConfig():
                 self._configure(message)

@@ -257,6 +257,7 @@ class Gateway:
     async def on_message(self, incoming: Incoming) -> None:
         """Pass a message to whom it concerns; it is acknowledged to the broker when this returns."""
         address = incoming.address
+        self.plan.follow_clock(self.clock.now())
         if address.farm_id != self.farm_id:
             self._refuse(incoming, "another farm's")
         elif address.node_id != GATEWAY:
@@ -321,7 +322,8 @@ class Gateway:
             self.dispatcher.wake()
             self._look_soon(replan=taken.replan)
         await asyncio.sleep(0)  # news for the server goes before the acknowledgement, which nobody waits for
-        await self._say(self.link, node_id, Channel.ACK, taken.ack)
+        at = now if self.clock.trusted() else None
+        await self._say(self.link, node_id, Channel.ACK, taken.ack.model_copy(update={"at": at}))
         await self._tell(taken.replies)
 
     async def _from_server(self, incoming: Incoming) -> None:

@@ -4,14 +4,17 @@ The journal keeps all of it.
 """
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from gateway.journal import Journal
 from gateway.planning import learning, supply
 from gateway.planning.runs import Run
 from irrigation.carried import carried_after
-from irrigation.model import Carried, Entry, Farm, Knowledge, Shortage, Skip, SourceTrouble, Zone
+from irrigation.model import Carried, Entry, Farm, Former, Knowledge, Shortage, Skip, SourceTrouble, Zone
 from irrigation.turns import after_troubles
 
+FORMER_KEPT = timedelta(days=1)
+"""How long a firing can still be under way by a program as it was: its longest and its delay together."""
 _Flows = dict[str, tuple[float, ...]]
 _Dry = dict[str, tuple[supply.Dry, ...]]
 _Troubles = dict[str, SourceTrouble]
@@ -28,6 +31,7 @@ class Learned:
         self._dry: _Dry = journal.fact("dry", _Dry) or {}
         self._troubles: _Troubles = journal.fact("troubles", _Troubles) or {}
         self._shortages: _Shortages = journal.fact("shortages", _Shortages) or {}
+        self._former: tuple[Former, ...] = journal.fact("former", tuple[Former, ...]) or ()
 
     def known(self, farm: Farm) -> Knowledge:
         """What was learned, carried and lacked, as the planner takes it."""
@@ -36,7 +40,21 @@ class Learned:
             carried=self._carried,
             troubles=self._troubles,
             shortages=self._shortages,
+            former=self._former,
         )
+
+    def changed(self, before: Farm, after: Farm, now: datetime) -> None:
+        """Remember for a day the programs that people have changed or taken away, as they were."""
+        since = {program.id: program.since for program in after.programs if program.enabled}
+        gone = tuple(
+            Former(program=program, until=since.get(program.id, now))
+            for program in before.programs
+            if program.enabled and since.get(program.id, now) > program.since
+        )
+        former = (*(one for one in self._former if now - one.until < FORMER_KEPT), *gone)
+        if former != self._former:
+            self._former = former
+            self._journal.note("former", tuple[Former, ...], former)
 
     def ended(self, run: Run, farm: Farm | None, code: str | None = None) -> None:
         """Take what the end of a run tells of its zone's flow, and of its source; `code` is why it ended, if told."""

@@ -90,7 +90,7 @@ class Orders:
         farm = self._plan.farm
         longest = timedelta(seconds=max((zone.max_run_s for zone in farm.zones), default=0)) if farm else timedelta(0)
         entries = self._plan.fixed(now, order.expires_at + longest)
-        claims = taken(self._journal.under_way(), entries, now)
+        claims = taken(self._journal.under_way(), entries, now, self._plan.late())
         return admit(order, farm, claims, now, stuck_zones=self._boards.stuck_zones())
 
     def _close(self, order: Close, now: datetime) -> Reply:

@@ -14,8 +14,19 @@ from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.learned import Learned
 from gateway.planning import decisions, parts
-from gateway.planning.commitment import AWAY_AHEAD, committed, plan_state, with_fixed, with_past
+from gateway.planning.commitment import (
+    AWAY_AHEAD,
+    Behind,
+    Step,
+    behind,
+    committed,
+    plan_state,
+    with_fixed,
+    with_past,
+    without_zone,
+)
 from gateway.planning.dispatch import Held
+from gateway.planning.runs import set_later
 from gateway.rests import Rests
 from gateway.weather import Weather
 from irrigation.base_plan import handed_over_at_rest
@@ -60,6 +71,7 @@ class Plan:
         self._days = days
         self.rests = Rests(journal, outbox)
         self._locked: frozenset[str] = frozenset()
+        self._set_ahead = clock.set_ahead()
         self.load()
 
     def load(self) -> None:
@@ -72,6 +84,7 @@ class Plan:
         self.learned = Learned(self._journal)
         self.weather = Weather(self._journal)
         self._fixed_ids: frozenset[str] = frozenset()
+        self._steps = self._journal.fact("clock_steps", tuple[Step, ...]) or ()
 
     @property
     def farm(self) -> Farm | None:
@@ -120,11 +133,16 @@ class Plan:
             raise ConfigRefused(f"settings of farm {farm.id!r} came to the gateway of farm {self.farm_id!r}")
         if config == self.config:
             return False
+        self.follow_clock(now)
         self.settle_skips(now)
         stopped_before = self.farm is not None and self.farm.hold is not None and self.farm.hold.emergency
         with self._journal.transaction():
             self._journal.note("farm_config", FarmConfig, config)
             self.weather.latch(farm)
+            if self.farm is not None:
+                self.learned.changed(self.farm, farm, now)
+            if self.timetable is not None:
+                self._settle_skips(without_zone(self.timetable, farm), now)
             configs = self._save_configs(config)
             timetable, changed = self._compiled_anew(config, now)
         self.config = config
@@ -140,6 +158,7 @@ class Plan:
         """Compile anew from what has happened; return whether the timetable or a part of it changed."""
         if self.config is None or not self._clock.trusted():
             return False
+        self.follow_clock(now)
         self.settle_skips(now)  # first: what was held back at its time is not placed anew when the hold goes
         before = self.timetable
         with self._journal.transaction():
@@ -210,7 +229,26 @@ class Plan:
         """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
         away = self._boards.away(self.nodes(), now)
         entries = [entry for part in self.confirmed.values() for entry in part.entries]
-        return committed(entries, self._journal.settled(now - LOOK_BACK), away, now, away_until)
+        return committed(entries, self._journal.settled(now - LOOK_BACK), away, now, away_until, self.late())
+
+    def late(self) -> Behind:
+        """Return by how much later boards may begin what they hold, for our clock was set ahead meanwhile."""
+        return behind(self.confirmed, self._steps)
+
+    def follow_clock(self, now: datetime) -> None:
+        """Let runs under way keep their seconds when the clock was set ahead."""
+        set_ahead = self._clock.set_ahead()
+        by, self._set_ahead = set_ahead - self._set_ahead, set_ahead
+        if not by:
+            return
+        lately = tuple(step for step in self._steps if now - step.at < LOOK_BACK)
+        self._steps = (*lately, Step(at=now, by=by))
+        with self._journal.transaction():
+            self._journal.note("clock_steps", tuple[Step, ...], self._steps)
+            for run in self._journal.under_way():
+                if run.takes_water(now - by):
+                    self._journal.save_run(set_later(run, by, now))
+        log.warning("clock set ahead by %s now=%s: runs under way keep their seconds", by, now.isoformat())
 
     # --- how ---
 
@@ -229,11 +267,11 @@ class Plan:
         fixed = self.fixed(now, now + AWAY_AHEAD)
         settled = self._journal.settled(now - LOOK_BACK)
         under_way, ended = self._journal.under_way(), self._journal.ended_since(now - LATELY)
-        state, stays = plan_state(under_way, fixed, farm, settled, now)
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
         self._locked = self._locked_zones(farm, now)
         known = replace(self.known(farm), make_ups=self.rests.to_place(self._locked, now))
+        state, stays = plan_state(under_way, fixed, farm, settled, now, self.late(), begun)
         state = with_past(state, ended, (*begun, *stays), carried_after(known, stays))
         state = with_left_out(state, self._journal.decisions_since(now - LATELY), farm.zones, now)
         self._fixed_ids = frozenset(entry.id for entry in stays)

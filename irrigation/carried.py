@@ -1,13 +1,16 @@
-"""What is known taken into account: learned flows, and what due waterings leave owed to the next."""
+"""What is known taken into account: learned flows, the driest zones, and what due waterings leave owed to the next."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from irrigation.amount import Carried
 from irrigation.farm import Farm
 from irrigation.knowledge import Knowledge
 from irrigation.site import Zone
 from irrigation.timetable import Entry, Skip
+
+MOISTURE_AGE = timedelta(hours=24)  # an older measurement says nothing of which zone is the driest
 
 
 def with_learned_flows(farm: Farm, known: Knowledge) -> Farm:
@@ -16,6 +19,16 @@ def with_learned_flows(farm: Farm, known: Knowledge) -> Farm:
         return farm
     learned = known.flows_l_min
     return replace(farm, zones=tuple(_with_flow(zone, learned.get(zone.id, zone.flow_l_min)) for zone in farm.zones))
+
+
+def dryness(farm: Farm, known: Knowledge, now: datetime) -> dict[str, float]:
+    """Return how far each zone's soil is above its lower limit, of those measured lately; the least is the driest."""
+    found = {}
+    for zone in farm.zones:
+        measured = known.moistures.get(zone.id)
+        if measured is not None and now - measured.at <= MOISTURE_AGE:
+            found[zone.id] = measured.pct - zone.moisture_low_pct
+    return found
 
 
 def carried_after(known: Knowledge, done: Iterable[Entry | Skip]) -> Knowledge:

@@ -9,6 +9,7 @@ from irrigation.after_trouble import MakeUp
 from irrigation.amount import Carried
 from irrigation.bounds import STRICT, aware, within
 from irrigation.condition import Observed
+from irrigation.program import Program
 from irrigation.rota import Shortage
 
 
@@ -46,12 +47,25 @@ class Moisture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """A program as it was until people changed it or took it away, at `until`: what had begun by it is its to end."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    program: Program
+    until: datetime
+
+    def __post_init__(self) -> None:
+        aware(self.until, "former.until")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
     """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; what is carried; rests.
 
     `shortages` are the troubles that are over, of sources that are shared by turns: those turns have moved for good.
     `observed` is the weather and the levels; soil is in `moistures`. `latches` are the conditions that stopped and have
     not let go (`irrigation.condition.key`), each with the time of the value that it last stopped at.
+    `former` are programs as they were before edits of the last day.
 
     The gateway has it; it stands in the timetable, so that a preview elsewhere starts from the same.
     """
@@ -65,6 +79,7 @@ class Knowledge:
     make_ups: tuple[MakeUp, ...] = ()
     observed: tuple[Observed, ...] = ()
     latches: dict[str, datetime] = field(default_factory=dict)
+    former: tuple[Former, ...] = ()
 
     def __post_init__(self) -> None:
         for zone_id, flow in self.flows_l_min.items():

@@ -25,7 +25,7 @@ from irrigation.days import (
 )
 from irrigation.farm import Farm, Hold
 from irrigation.forecast import Expected, Forecast
-from irrigation.knowledge import ActiveRun, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
+from irrigation.knowledge import ActiveRun, Former, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
 from irrigation.program import Order, Program, ZoneDose
 from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap
 from irrigation.site import Group, Household, SensorAt, Source, Zone
@@ -66,6 +66,7 @@ __all__ = [
     "FarmId",
     "Finish",
     "Forecast",
+    "Former",
     "Group",
     "Hold",
     "Household",

@@ -12,13 +12,14 @@ from irrigation.days import Cron, in_season
 from irrigation.dose import METER_RESERVE, concrete, lease_s, parts, scaled, share
 from irrigation.farm import Farm
 from irrigation.identity import due_id, part_id
-from irrigation.model import Dose, Order, Program, Zone, ZoneDose
+from irrigation.model import Dose, Former, Order, Program, Zone, ZoneDose
 from irrigation.sequence import sequence
 from irrigation.starts import Repeat, start_key
 from irrigation.windows import Place
 
 _LARGEST_OFFSET = timedelta(days=2)  # a local date's moments are within this of the same date in UTC, jumps included
 _NOON = time(12)
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +83,36 @@ class TooLittle:
     carried_s: float
 
 
-def firings(farm: Farm, after: datetime, until: datetime) -> list[Firing]:
+def firings(farm: Farm, after: datetime, until: datetime, former: Iterable[Former] = ()) -> list[Firing]:
     """Return what the enabled programs make due until `until`, as far back as a part could have its turn after `after`.
 
-    Left out is what was due before its program's `since`. In the order of priority, then due, then programs.
+    Left out is what was due before its program's `since`; that is its `former` version's, as far as the farm still has
+    its zones. In the order of priority, then due, then programs.
     """
     sequencer = Sequencer(farm)
     place = Place(ZoneInfo(farm.tz), farm.lat, farm.lon)
     found: list[Firing] = []
-    for program in farm.programs:
-        if not program.enabled:
-            continue
+    ends = [(program, until) for program in farm.programs if program.enabled]
+    as_were = ((_with_zones_of(farm, one.program), one.until - _TICK) for one in former)
+    ends += [(program, end) for program, end in as_were if program is not None]
+    for program, end in ends:
         longest = timedelta(seconds=sequencer.longest_s(program))
         first, last = (after - longest - _LARGEST_OFFSET).date(), (until + longest + _LARGEST_OFFSET).date()
         for firing in moments(program, place, first, last):
             if program.finish is not None and firing.in_sun:
                 length = timedelta(seconds=sequencer.span_s(sequencer.pieces(firing)[0]))
                 firing = replace(firing, due=firing.due - length, finish=firing.due)  # noqa: PLW2901
-            if after - longest < firing.due <= until and firing.due >= program.since:
+            if after - longest < firing.due <= min(until, end) and firing.due >= program.since:
                 found.append(firing)
     found.sort(key=lambda firing: (firing.program.priority, firing.due))  # stable
     return found
+
+
+def _with_zones_of(farm: Farm, program: Program) -> Program | None:
+    """Return the program without the zones that the farm no longer has; None when it has none of them."""
+    there = {zone.id for zone in farm.zones}
+    zones = tuple(part for part in program.zones if part.zone_id in there)
+    return replace(program, zones=zones) if zones else None
 
 
 def moments(program: Program, place: Place, first: date, last: date) -> Iterator[Firing]:
@@ -145,7 +155,7 @@ class Sequencer:
         self._leads = {source.id: source.supply_before_s for source in farm.sources}
         self._lags = {source.id: source.supply_after_s for source in farm.sources}
         self._dryness = dryness or {}
-        self._always: dict[str, tuple[Piece, ...]] = {}  # by program, of those that are the same on every day
+        self._always: dict[tuple[str, datetime], tuple[Piece, ...]] = {}  # by program and since, if always the same
 
     def pieces(
         self, firing: Firing, owed_s: Mapping[str, float] | None = None
@@ -156,10 +166,11 @@ class Sequencer:
         """
         program = firing.program
         if program.adjust is None:
-            if program.id not in self._always:
+            key = program.id, program.since
+            if key not in self._always:
                 whole = [self._whole(firing, part, part.dose) for part in self._order(program)]
-                self._always[program.id] = in_sequence(whole, program)
-            return tuple(_named(piece, firing) for piece in self._always[program.id]), ()
+                self._always[key] = in_sequence(whole, program)
+            return tuple(_named(piece, firing) for piece in self._always[key]), ()
         found, little = list[tuple[Piece, ...]](), list[TooLittle]()
         for part in self._order(program):
             before_s = (owed_s or {}).get(part.zone_id, 0.0)

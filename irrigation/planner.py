@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from irrigation.base_plan import base_plan, in_their_turns
-from irrigation.carried import carried_after, with_learned_flows
+from irrigation.carried import carried_after, dryness, with_learned_flows
 from irrigation.dose import asked_s, scaled
+from irrigation.former import Versions
 from irrigation.knowledge import Knowledge, Trouble
 from irrigation.making_up import made_up
 from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
@@ -22,7 +23,6 @@ from irrigation.verdict import Verdicts, left_out
 
 LATE_WINDOW = timedelta(hours=2)  # a watering that cannot start within this of its turn is not worth queueing
 LATE_FINISH = timedelta(minutes=15)  # what a board may begin late may end late by as much
-MOISTURE_AGE = timedelta(hours=24)  # an older measurement says nothing of which zone is the driest
 
 _SECOND = timedelta(seconds=1)
 _LOOK_ROUND = timedelta(minutes=5)
@@ -47,8 +47,7 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
     farm = with_learned_flows(farm, state.known)
     beyond = until + _further(farm)
     plan = _Plan(farm, state, now, beyond)
-    for firing in firings(farm, now - LATE_WINDOW, beyond):
-        plan.add(firing)
+    plan.add_all(firings(farm, now - LATE_WINDOW, beyond, state.known.former))
     plan.add_rests(state)
     return Timetable(
         version=version,
@@ -60,16 +59,6 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
         base=in_their_turns(base_plan(farm, now), farm, state.known, now),
         known=state.known,
     )
-
-
-def _dryness(farm: Farm, known: Knowledge, now: datetime) -> dict[str, float]:
-    """Return how far each zone's soil is above its lower limit, of those measured lately; the least is the driest."""
-    found = {}
-    for zone in farm.zones:
-        measured = known.moistures.get(zone.id)
-        if measured is not None and now - measured.at <= MOISTURE_AGE:
-            found[zone.id] = measured.pct - zone.moisture_low_pct
-    return found
 
 
 def _further(farm: Farm) -> timedelta:
@@ -102,14 +91,23 @@ class _Plan:
         self._capacity = {source.id: source.capacity_l_min for source in farm.sources}
         self._again = {each.id: gives_again(each, state.known.troubles.get(each.id), now) for each in farm.sources}
         self._carried = {(each.program_id, each.zone_id): each for each in state.known.carried}
-        self._sequencer = Sequencer(farm, _dryness(farm, state.known, now))
         self._verdicts = Verdicts(farm, state.known, now, self._settled)
+        self._versions = Versions(farm)
+        self._sequencer = Sequencer(farm, dryness(farm, state.known, now))
 
-    def add(self, firing: Firing) -> None:
-        """Place a program's zones in its sequence. Firings must come in the order of priority and due."""
+    def add_all(self, found: Sequence[Firing]) -> None:
+        """Place firings, which must come in the order of priority and due."""
+        for firing in self._versions.each_once(found, lambda one: self._pieces(one)[2]):
+            self._add(firing)
+
+    def _pieces(self, firing: Firing) -> tuple[Sequence[Piece], Sequence[TooLittle], bool]:
         found, little = self._sequencer.pieces(firing, self._owed_s(firing))
-        begun = any(piece.id in self._settled for piece in found)
-        rule, params = self._ruled_out(firing)
+        return found, little, any(piece.id in self._settled for piece in found)
+
+    def _add(self, firing: Firing) -> None:
+        """Place a program's zones in its sequence."""
+        found, little, begun = self._pieces(firing)
+        rule, params = self._ruled_out(firing, begun=begun)
         if rule is not None:
             self._pass_over(firing, [(piece.id, piece.zone.id, piece.offset_s) for piece in found], rule, params)
             self._pass_over(firing, [(one.id, one.zone.id, 0) for one in little], rule, params)
@@ -143,7 +141,7 @@ class _Plan:
                 owed[part.zone_id] = carried.before_s if own else carried.seconds
         return owed
 
-    def _ruled_out(self, firing: Firing) -> tuple[Rule | None, Params]:
+    def _ruled_out(self, firing: Firing, *, begun: bool) -> tuple[Rule | None, Params]:
         """Return why nothing of the firing runs, if that is so."""
         hold = self._farm.hold
         if hold is not None and hold.covers(firing.due):
@@ -151,6 +149,8 @@ class _Plan:
         for whose, dry in (("farm", self._farm.dry_days), ("program", firing.program.dry_days)):
             if dry is not None and dry.has(firing.day):
                 return Rule.DRY_DAY, {"of": whose}
+        if self._versions.forbids(firing, begun=begun):
+            return Rule.PROGRAM_CHANGED, {}
         return (None, {}) if firing.in_sun else (Rule.NO_SUN, {})
 
     def _pass_over(self, firing: Firing, what: Sequence[tuple[str, str, int]], rule: Rule, params: Params) -> None:

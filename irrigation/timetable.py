@@ -31,6 +31,7 @@ class Rule(StrEnum):
     NOT_FINISHED = "not-finished"  # cannot be finished by its time
     STARTED_EARLIER = "started-earlier"  # so as to be finished by its time
     SHORTENED = "shortened"  # so as to be finished by its time
+    PROGRAM_CHANGED = "program-changed"  # people changed or deleted the program before this watering had begun
     SOURCE_LOW = "source-low"
     SOURCE_NO_POWER = "source-no-power"
     SOURCE_RAN_DRY = "source-ran-dry"

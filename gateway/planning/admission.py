@@ -1,6 +1,6 @@
 """Whether an order for water may go to a board: one list of checks, first reason wins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,11 +23,16 @@ class Taken:
     run_id: str | None = None
 
 
-def taken(runs: Iterable[Run], entries: Iterable[Entry], now: datetime) -> tuple[Taken, ...]:
-    """Return what the runs under way and the entries that cannot be taken back any more claim, once for each zone."""
+def taken(
+    runs: Iterable[Run], entries: Iterable[Entry], now: datetime, late: Mapping[str, timedelta] | None = None
+) -> tuple[Taken, ...]:
+    """Return what the runs under way and the entries that cannot be taken back any more claim, once for each zone.
+
+    `late` is by how much later a board may begin its entries, for our clock was set ahead.
+    """
     found: dict[str, Taken] = {}
     for entry in entries:
-        until = entry.start + timedelta(seconds=entry.max_s)
+        until = entry.start + timedelta(seconds=entry.max_s) + (late or {}).get(entry.node_id, timedelta(0))
         if now < until + LATE_START:
             found[entry.zone_id] = Taken(zone_id=entry.zone_id, flow_l_min=entry.flow_l_min, until=until)
     for run in runs:

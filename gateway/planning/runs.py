@@ -111,9 +111,21 @@ def follow(run: Run, event: RunEvent, now: datetime) -> Run:
 
 
 def _ends_by(event: RunEvent, now: datetime) -> datetime:
+    """Return the lease's end by the board's clock, or by what was left of it where that clock is behind ours."""
     if not event.clock_trusted:
         return now + timedelta(seconds=event.max_s)
-    return event.closes_at or event.at + timedelta(seconds=event.max_s)
+    by_clock = event.closes_at or event.at + timedelta(seconds=event.max_s)
+    by_left = now + (by_clock - event.at)
+    return by_left if by_left - by_clock > OVERDUE else by_clock
+
+
+def set_later(run: Run, by: timedelta, now: datetime) -> Run:
+    """Return the run as it is after the clock was set ahead `by` so much: its lease counts seconds, not the clock.
+
+    No lease reaches further than its whole length from now.
+    """
+    latest = max(now, run.expires_at or now) + timedelta(seconds=run.max_s)
+    return replace(run, ends_by=max(run.ends_by, min(run.ends_by + by, latest)))
 
 
 def as_event(run: Run, state: RunState, at: datetime, reason: Reason | None = None) -> RunEvent:

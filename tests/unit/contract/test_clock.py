@@ -112,6 +112,42 @@ def test_what_a_message_was_stamped_with_is_past() -> None:
     assert not clock.trusted()
 
 
+def test_the_word_of_a_better_clock_ends_the_reign_of_one_that_ran_ahead_and_was_set_right() -> None:
+    machine = Machine(NOW + HOUR)
+    clock = machine.clock(None)
+    assert clock.trusted()
+    clock.vouched(NOW)
+    assert (clock.now(), clock.trusted()) == (NOW + HOUR, True)  # it still shows more: nothing else is known
+    machine.shows = NOW  # a person sets it right, without NTP
+    assert not clock.trusted()
+    clock.vouched(NOW - TOLERANCE)
+    assert (clock.now(), clock.trusted()) == (NOW, True)
+
+
+def test_the_word_of_a_better_clock_is_not_the_machines() -> None:
+    machine = Machine(WOKEN)
+    clock = machine.clock(NOW + 6 * HOUR)
+    clock.vouched(NOW)
+    machine.passes(SECOND)
+    assert (clock.now(), clock.trusted()) == (NOW + SECOND, False)
+    clock.vouched(WOKEN)
+    assert clock.now() == EARLIEST
+
+
+def test_what_a_clock_gains_at_once_was_set_and_what_it_gains_slowly_was_not() -> None:
+    machine = Machine(NOW)
+    clock = machine.clock(NOW - HOUR)
+    assert clock.set_ahead() == timedelta(0)
+    machine.passes(HOUR)
+    machine.shows += SECOND
+    assert clock.set_ahead() == timedelta(0)
+    machine.shows += HOUR / 3
+    machine.passes(HOUR)
+    assert clock.set_ahead() == HOUR / 3
+    machine.shows -= HOUR
+    assert clock.set_ahead() == HOUR / 3
+
+
 def test_with_proof_asked_for_a_clock_that_nobody_has_set_is_not_believed() -> None:
     machine = Machine(NOW + SECOND)
     clock = machine.clock(NOW, proof=True)

@@ -88,6 +88,7 @@ class Gateway:
         self.hellos: list[Hello] = []
         self.states: list[NodeState] = []
         self._held: dict[tuple[str, str], int] = {}
+        self.tells_time = False
         self._news = asyncio.Condition()
         self._orders = 0
         settings = LinkSettings(port=port, retry_least_s=0.05, retry_most_s=0.2)
@@ -128,7 +129,8 @@ class Gateway:
                     (self.readings if isinstance(record, Reading) else self.events).append(record)  # type: ignore[arg-type]
                     held = record.seq
         self._held[key] = held
-        await self.say(Channel.ACK, Ack(boot_id=batch.boot_id, lane=batch.lane, seq=held))
+        at = datetime.now(UTC) if self.tells_time else None
+        await self.say(Channel.ACK, Ack(boot_id=batch.boot_id, lane=batch.lane, seq=held, at=at))
 
     async def say(self, channel: Channel, message: Any) -> None:
         await self.link.publish(self.farm_id, NODE, channel, message)

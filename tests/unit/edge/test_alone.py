@@ -109,6 +109,33 @@ async def test_a_board_that_wakes_in_1970_waits_and_then_keeps_its_plan_by_the_l
     assert guard.lines.count("valve v1 open") == 1
 
 
+async def test_a_board_whose_clock_ran_ahead_and_was_set_right_by_hand_waters_on_time_the_next_day(
+    bench: Bench,
+) -> None:
+    machine = Machine()
+    machine.steps = 6 * HOUR
+    bench.start_guard()
+    async with bench.listening() as gateway:
+        gateway.tells_time = True
+        async with bench.agent(machine.make) as agent:
+            await gateway.until(lambda: bool(gateway.states))
+            machine.steps = timedelta(0)  # a person sets it right; nobody keeps it so
+            tomorrow = entry(datetime.now(UTC) + 24 * HOUR)
+            await gateway.say(Channel.TIMETABLE, timetable(tomorrow, valid=48 * HOUR))
+            await gateway.until(lambda: agent.clock.now() - datetime.now(UTC) < HOUR)
+            assert agent.clock.trusted()
+            machine.passes(18 * HOUR)  # when its clock that ran ahead would have shown the start
+            agent.plan.look()
+            state = await gateway.until(
+                lambda: gateway.states[-1] if gateway.states[-1].at > tomorrow.start - 7 * HOUR else None
+            )
+            assert state.plan is PlanSource.TIMETABLE
+            assert not gateway.runs("run-e1")
+            machine.passes(6 * HOUR)
+            agent.plan.look()
+            await gateway.reached("run-e1", RunState.DONE)
+
+
 async def test_a_board_without_a_clock_gets_on_through_nights_without_power(bench: Bench) -> None:
     machine = Machine()
     machine.wake_in_1970()

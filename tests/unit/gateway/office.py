@@ -25,8 +25,9 @@ NOW = f.NOW
 class Office:
     """The gateway's parts that need no loop."""
 
-    def __init__(self, path: Path) -> None:
-        self.clock_shows = NOW
+    def __init__(self, path: Path, shows: datetime = NOW) -> None:
+        self.clock_shows = shows
+        self.up_s = 0.0
         self.db = open_database(path)
         self.journal = Journal(self.db)
         self.outbox = Outbox(self.db, boot_id=f"boot-{id(self)}")
@@ -36,7 +37,7 @@ class Office:
             journal=self.journal,
             outbox=self.outbox,
             boards=self.boards,
-            clock=Clock(None, lambda: self.clock_shows),
+            clock=Clock(None, lambda: self.clock_shows, monotonic=lambda: self.up_s),
             compile_timetable=compile_timetable,
             days=3,
         )
@@ -44,6 +45,11 @@ class Office:
         self.reports = Reports(self.journal, Inbox(self.db), self.outbox, self.plan, self.orders)
         self._seq: dict[str, int] = {}
         self._told: dict[str, int] = {}
+
+    def show(self, at: datetime) -> None:
+        """Let time pass until then, on every clock."""
+        self.up_s += (at - self.clock_shows).total_seconds()
+        self.clock_shows = at
 
     def configure(self, farm: Farm, version: int = 1, now: datetime = NOW) -> bool:
         return self.plan.apply(FarmConfig(version=version, farm=farm), now)

@@ -57,6 +57,9 @@ class Field:
     def __init__(self, office: Office) -> None:
         self.office = office
         self.now = BEGIN
+        self.ahead = timedelta(0)
+        self._leapt = timedelta(0)
+        self._tell_time()
         self.open: dict[str, Open] = {}
         self.begun: set[str] = set()
         self.refused: set[str] = set()
@@ -74,17 +77,17 @@ class Field:
         """Put the programs in force, the first of them with so many minutes more."""
         first = f.program("p", "a", "b", minutes=12 + minutes, start="05:30", since=PROGRAMS[0].since)
         self._version += 1
-        self.office.configure(replace(FARM, programs=(first, *PROGRAMS[1:])), self._version, self.now)
+        self.office.configure(replace(FARM, programs=(first, *PROGRAMS[1:])), self._version, self.gateway_now)
         self.replan()
 
     def order(self, zone_id: str, minutes: int) -> None:
-        order = f.open_order(zone_id, self.now, minutes=minutes)
+        order = f.open_order(zone_id, self.gateway_now, minutes=minutes)
         self.replan()
-        if self.office.orders.handle(order, self.now).outcome is not Outcome.ACCEPTED:
+        if self.office.orders.handle(order, self.gateway_now).outcome is not Outcome.ACCEPTED:
             return
         zone = FARM.zone(zone_id)
         if zone.node_id in self.away:
-            self._moments.append((order.expires_at + ANSWER_MARGIN, self._expire))
+            self._moments.append((order.expires_at + ANSWER_MARGIN - self.ahead, self._expire))
             return
         self._orders[order.run_id] = order.model_copy(update={"channel": zone.channel})
         self._open(order.run_id, Open(zone_id, zone.node_id, self.now + minutes * MINUTE))
@@ -96,14 +99,30 @@ class Field:
 
     def lose(self, node_id: str) -> None:
         self.away.add(node_id)
-        self.office.boards.status(node_id, Status(online=False, boot_id="b", at=self.now), self.now)
+        self.office.boards.status(node_id, Status(online=False, boot_id="b", at=self.now), self.gateway_now)
 
     def find(self, node_id: str) -> None:
         self.away.discard(node_id)
         self.replan()
         unsaid, self._unsaid[node_id] = self._unsaid[node_id], []
         if unsaid:
-            self.office.report(node_id, *unsaid, now=self.now)
+            self.office.report(node_id, *unsaid, now=self.gateway_now)
+        self.replan()
+
+    def jump(self, minutes: int) -> None:
+        """Set the gateway's clock ahead; boards keep theirs."""
+        self.ahead += minutes * MINUTE
+        self._tell_time()
+        self.replan()
+
+    def leap(self, minutes: int) -> None:
+        """Set every clock ahead, the boards' too; leases keep their seconds."""
+        by = minutes * MINUTE
+        self.now += by
+        self._leapt += by
+        self.open = {run_id: replace(valve, until=valve.until + by) for run_id, valve in self.open.items()}
+        self._moments = [(at + by, act) for at, act in self._moments]
+        self._tell_time()
         self.replan()
 
     # --- what boards do ---
@@ -123,7 +142,7 @@ class Field:
         if valve.node_id in self.away:
             self._unsaid[valve.node_id].append(report)
         else:
-            self.office.report(valve.node_id, report, now=self.now)
+            self.office.report(valve.node_id, report, now=self.gateway_now)
             self.replan()
 
     def _begin(self, entry: Entry) -> None:
@@ -144,18 +163,27 @@ class Field:
     def replan(self) -> None:
         for node_id in set(NODES) - self.away:
             held = self._held.get(node_id)
-            self.office.hear(node_id, now=self.now, version=held.version if held else 0)
+            self.office.hear(node_id, now=self.gateway_now, version=held.version if held else 0)
             self.office.plan.confirm(node_id)
-        self.office.plan.compile(self.now)
+        self.office.plan.compile(self.gateway_now)
         for node_id in NODES:
             if self._held.get(node_id) != self.office.plan.parts[node_id]:
                 self._moments.append((self.now + DELIVERY, partial(self._deliver, node_id)))
 
     def _expire(self) -> None:
-        self.office.orders.expire(self.now)
+        self.office.orders.expire(self.gateway_now)
         self.replan()
 
     # --- what time brings ---
+
+    @property
+    def gateway_now(self) -> datetime:
+        """What the gateway's clock shows; `now` is the truth, and what boards' clocks show."""
+        return self.now + self.ahead
+
+    def _tell_time(self) -> None:
+        self.office.clock_shows = self.gateway_now
+        self.office.up_s = (self.now - self._leapt - BEGIN).total_seconds()
 
     def _next(self) -> tuple[datetime, int, Callable[[], None]] | None:
         """Return what comes next: at one moment first ends, then messages, then starts."""
@@ -178,9 +206,11 @@ class Field:
         until = self.now + timedelta(seconds=seconds)
         while (coming := self._next()) is not None and coming[0] <= until:
             self.now = max(self.now, coming[0])
+            self._tell_time()
             coming[2]()
             self.check()
         self.now = until
+        self._tell_time()
 
     def check(self) -> None:
         flow = sum(FARM.zone(valve.zone_id).flow_l_min for valve in self.open.values())
@@ -190,7 +220,7 @@ class Field:
 @contextmanager
 def office() -> Iterator[Office]:
     with tempfile.TemporaryDirectory() as folder:
-        made = Office(Path(folder) / "journal.sqlite3")
+        made = Office(Path(folder) / "journal.sqlite3", shows=BEGIN)
         yield made
         made.db.close()
 
@@ -232,3 +262,38 @@ def test_in_a_quiet_morning_everything_that_is_due_runs() -> None:
         field.wait(3 * 3600)
         assert len(field.begun) == 7
         assert field.open == {}
+
+
+def test_a_gateway_whose_clock_is_set_ahead_gives_no_order_beside_a_run_that_it_thinks_over() -> None:
+    with office() as made:
+        field = Field(made)
+        field.order("c", 30)  # 50 of 75 L/min
+        field.wait(10 * 60)
+        field.jump(30)
+        field.order("a", 5)  # 40 more
+        field.check()
+        assert len(field.open) == 1
+
+
+def test_clocks_that_are_set_ahead_place_no_watering_beside_a_run_that_keeps_its_seconds() -> None:
+    with office() as made:
+        field = Field(made)
+        field.order("c", 60)
+        field.wait(10 * 60)
+        field.leap(55)
+        field.wait(3 * 60 * 60)
+        assert field.open == {}
+
+
+def test_what_a_board_begins_by_a_clock_behind_the_gateways_takes_its_water_to_its_end() -> None:
+    with office() as made:
+        field = Field(made)
+        field.wait(5 * 60)
+        field.lose("board-2")
+        field.jump(25)
+        field.wait(35 * 60)  # board-2 has begun zone c at 05:54 by its own clock, for 17 minutes
+        assert [valve.zone_id for valve in field.open.values()] == ["c"]
+        field.find("board-2")
+        field.order("a", 5)
+        field.check()
+        field.wait(3 * 60 * 60)
