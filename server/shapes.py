@@ -70,7 +70,10 @@ def house_rules(record: FarmRecord) -> Json:
 def rotas(record: FarmRecord, mine: Iterable[str]) -> Json:
     """A farm's rotas, households and the zones of each; `mine` are those that the reader speaks for."""
     return {
-        "rotas": [rules.rota_body(rota) for rota in record.rotas],
+        "rotas": [
+            rules.rota_body(rota) | {"swaps": [*map(agreement, rota.swaps)], "loans": [*map(agreement, rota.loans)]}
+            for rota in record.rotas
+        ],
         "households": [
             {"id": one.id, "name": one.name, "zones": [zone.id for zone in record.zones if zone.household_id == one.id]}
             for one in record.households

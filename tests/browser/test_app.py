@@ -141,6 +141,28 @@ def test_a_zone_shows_its_chart(page: Page) -> None:
     accessible(page)
 
 
+def test_the_turns_are_shown_and_a_swap_is_asked_for_and_taken_back(page: Page, phone: Phone) -> None:
+    page.get_by_test_id("tab-more").click()
+    page.get_by_test_id("turns").click()
+    expect(page.get_by_test_id("turn-now")).to_be_visible()
+    expect(page.get_by_test_id("turn-bars")).to_be_visible()
+    expect(page.get_by_test_id("turn-account")).to_contain_text("8,100 L")  # 90 minutes of 90 L/min
+    accessible(page)
+    page.get_by_test_id("turn-ask").click()
+    accessible(page)
+    page.get_by_test_id("turn-send").click()
+    talk = page.get_by_test_id("turn-talk")
+    expect(talk).to_be_visible()
+    (rota,) = phone.http.get("/farms/mai/rotas").json()["rotas"]
+    (swap,) = rota["swaps"]
+    assert (swap["agreed"], swap["in_force"]) == (["mai"], False)
+    page.set_viewport_size({"width": 320, "height": 700})
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    talk.get_by_role("button").click()
+    expect(talk).to_have_count(0)
+
+
 @pytest.mark.parametrize("language", ["vi", "en", "fr"])
 def test_every_tab_is_accessible_and_fits_in_every_language(page: Page, language: str) -> None:
     page.get_by_test_id("tab-more").click()

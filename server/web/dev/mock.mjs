@@ -130,6 +130,31 @@ function series(from, to, points) {
   return { quantity: 'soil_moisture', unit: '%', step_s: step, points: list, last_at: iso(to) };
 }
 
+const SHARES = [{ household_id: 'tung', amount: 600 }, { household_id: 'mai', amount: 90 }, { household_id: 'lan', amount: 120 }];
+const HOUSEHOLDS = [{ id: 'tung', name: 'Nhà anh Tùng', zones: [] }, { id: 'mai', name: 'Nhà chị Mai', zones: ['man-hau'] }, { id: 'lan', name: 'Nhà chị Lan', zones: ['rau-cai'] }];
+
+/** Each day from 07:00: ten hours Tùng, then Mai, then Lan. */
+function waterTurns(days) {
+  const found = [];
+  for (let day = -1; day < days; day += 1) {
+    let at = localDay(day) + 7 * HOUR;
+    for (const { household_id, amount } of SHARES) {
+      const end = at + amount * MINUTE;
+      if (end > Date.now()) found.push({ round: 53 + day, household_id, amount, start: iso(at), end: iso(end), spans: [[iso(at), iso(end)]], now: at <= Date.now() });
+      at = end;
+    }
+  }
+  return found;
+}
+
+function waterAccount(number, day) {
+  const of = (household_id, entitled_l, received_l, more = {}) => ({
+    household_id, measured: received_l ? 'both' : 'none', entitled_l, lent_l: 0, borrowed_l: 0, received_l, metered_l: received_l / 2, estimated_l: received_l / 2,
+    outside_l: 0, offered_l: entitled_l, owed_l: 0, not_taken_l: Math.max(0, entitled_l - received_l), beyond_l: 0, ...more,
+  });
+  return { round: number, start: iso(localDay(day) + 7 * HOUR), end: day ? iso(localDay(day + 1) + 7 * HOUR) : null, households: [of('tung', 54000, 0), of('mai', 8100, 2340, { outside_l: 360 }), of('lan', 10800, 1800)] };
+}
+
 /** @returns {import('./mock.d.mts').Handler} */
 export function createMock() {
   let snapshot = fixtures('home');
@@ -202,7 +227,32 @@ export function createMock() {
     return snapshot.runs[id];
   };
 
+  let rota = {
+    source_id: 'tank', unit: 'minutes', anchor: iso(localDay(-53) + 7 * HOUR), period_days: 1, shares: SHARES, loans: [],
+    swaps: [{ id: 'swap-1', round: 55, household_a: 'lan', household_b: 'mai', agreed: ['lan'] }],
+  };
+  const deal = (id, change) => {
+    const changed = (list) => list.flatMap((one) => (one.id === id ? change(one) : [one]));
+    rota = { ...rota, swaps: changed(rota.swaps), loans: changed(rota.loans) };
+  };
+
   const routes = [
+    ['GET', /^\/farms\/mai\/rotas$/, ({ me }) => ({ rotas: [rota], households: HOUSEHOLDS, mine: me?.name === 'mai' ? ['mai'] : [] })],
+    ['GET', /^\/farms\/mai\/sources\/tank\/turns$/, () => ({ source_id: 'tank', at: later(0), turns: waterTurns(21) })],
+    ['GET', /^\/farms\/mai\/sources\/tank\/account$/, () => ({ source_id: 'tank', at: later(0), rounds: [0, -1, -2].map((day) => waterAccount(53 + day, day)) })],
+    ['POST', /^\/farms\/mai\/sources\/tank\/agreements$/, ({ body: { kind, household_id, ...terms } }) => {
+      const one = { id: `${kind}-${Math.random().toString(36).slice(2, 10)}`, ...terms, agreed: [household_id] };
+      rota = kind === 'swap' ? { ...rota, swaps: [...rota.swaps, one] } : { ...rota, loans: [...rota.loans, one] };
+      return { status: 201, body: { kind, ...one, in_force: false } };
+    }],
+    ['POST', /^\/farms\/mai\/agreements\/([\w-]+)\/agree$/, ({ id, body }) => {
+      deal(id, (one) => [{ ...one, agreed: [...one.agreed, body.household_id] }]);
+      return {};
+    }],
+    ['DELETE', /^\/farms\/mai\/agreements\/([\w-]+)$/, ({ id }) => {
+      deal(id, () => []);
+      return { status: 204 };
+    }],
     ['GET', /^\/session$/, ({ me }) => me ?? problem(401, 'not-signed-in', 'Chưa đăng nhập.')],
     ['POST', /^\/session$/, ({ body, response }) => {
       const person = PEOPLE[body.name];

@@ -136,6 +136,7 @@ async def test_agreements_survive_a_restart(coop: Coop) -> None:
         async with again.client("mai") as mai:
             (loan,) = (await mai.get("/farms/mai/rotas")).json()["rotas"][0]["loans"]
             assert (loan["amount"], loan["repaid_in"], loan["agreed"]) == (30, ROUND + 3, ["mai"])
+            assert (loan["kind"], loan["in_force"]) == ("loan", False)
     finally:
         again.close()
 
