@@ -1,3 +1,4 @@
+import { conditionText } from './condition';
 import { dayNumber, local, weekdayShort } from './time';
 import type { Calendar, Entry, Program, ProgramDraft, ProgramMore, Skipped, Start, Timetable } from './types';
 import { t } from './words.svelte';
@@ -53,6 +54,7 @@ export function moreLines(program: ProgramMore): string[] {
   if (priority === 1 || priority === 3) lines.push(t(priority === 1 ? 'more.first' : 'more.last'));
   if (after_trouble === 'resume') lines.push(t('more.resume'));
   if (after_trouble === 'top-up') lines.push(t('more.top_up'));
+  for (const condition of program.conditions ?? []) lines.push(conditionText(condition));
   return lines;
 }
 

@@ -149,6 +149,13 @@ export interface ProgramMore {
   pause_s?: number;
   priority?: number;
   after_trouble?: 'skip' | 'resume' | 'top-up';
+  conditions?: Condition[];
+}
+
+export type ConditionKind = 'rain-fallen' | 'rain-forecast' | 'soil-wet' | 'frost' | 'wind' | 'heat' | 'source-low';
+
+export interface Condition {
+  kind: ConditionKind; limit: number; release?: number; hours?: number; max_age_min?: number; missing?: 'run' | 'skip' | 'ask';
 }
 
 export interface ProgramDraft extends ProgramMore {
@@ -169,6 +176,8 @@ export interface Program extends ProgramDraft {
 export interface Entry {
   id: string; zone_id: string; program_id: string | null; due: string; start: string;
   duration_s: number; dose: Dose; litres: number | null; rule: string; params: Params;
+  /** A condition whose value is still to come, and without which it does not run. */
+  awaits: string | null;
 }
 
 export interface Skipped {
