@@ -6,8 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from server import shapes
+from server.api import telling
 from server.api.body import Preview, ProgramBody, ProgramEdit, body, described
 from server.api.doors import InThisFarm, Made, OfProgram, SignedIn
+from server.api.telling import Language
 from server.ledger import history
 from server.shapes import Json
 
@@ -58,23 +60,28 @@ async def skip_next(found: OfProgram, account: SignedIn, made: Made) -> Json:
 
 
 @router.get("/farms/{farm_id}/timetable")
-async def timetable(view: InThisFarm, made: Made, days: Days = 7) -> Json:
+async def timetable(view: InThisFarm, made: Made, spoken: Language, days: Days = 7) -> Json:
     """What the gateway compiled and the boards hold."""
     until = made.now() + timedelta(days=days)
-    return shapes.timetable(made.planning.timetable(view), view.farm.zones, until)
+    table = made.planning.timetable(view)
+    return telling.timetable(shapes.timetable(table, view.farm.zones, until), table, view, spoken)
 
 
 @router.post("/farms/{farm_id}/preview", openapi_extra=described(Preview))
-async def preview(view: InThisFarm, made: Made, given: Annotated[Preview, body(Preview)], days: Days = 7) -> Json:
+async def preview(
+    view: InThisFarm, made: Made, spoken: Language, given: Annotated[Preview, body(Preview)], days: Days = 7
+) -> Json:
     """What would run with these programs, compiled by the same function."""
     table = made.planning.preview(view, [program.draft() for program in given.programs], days)
-    return shapes.timetable(table, view.farm.zones, made.now() + timedelta(days=days))
+    shown = shapes.timetable(table, view.farm.zones, made.now() + timedelta(days=days))
+    return telling.timetable(shown, table, view, spoken)
 
 
 @router.get("/farms/{farm_id}/decisions")
 async def decisions(
     view: InThisFarm,
     made: Made,
+    spoken: Language,
     zone_id: Annotated[str | None, Query(max_length=48)] = None,
     start: Annotated[datetime | None, Query(alias="from")] = None,
     end: Annotated[datetime | None, Query(alias="to")] = None,
@@ -84,4 +91,4 @@ async def decisions(
     first, last = made.history.window(start, end, timedelta(days=30))
     with made.ledger.read() as connection:
         found = history.decisions_between(connection, view.farm.id, zone_id, first, last, limit)
-    return {"decisions": [shapes.decision(decision) for decision in found]}
+    return {"decisions": [telling.decision(decision, view, spoken) for decision in found]}

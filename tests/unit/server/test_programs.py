@@ -109,6 +109,7 @@ async def test_the_preview_is_what_the_planner_makes_of_the_saved_program(coop: 
         assert view is not None
         farm = shapes.planned(view.farm)
         table = compile_timetable(farm, view.plan_state(NOW), NOW, days=14, version=0)
+        assert all(one.pop("sentence") for one in (*shown["entries"], *shown["skipped"]))
         assert shown == shapes.timetable(table, view.farm.zones, NOW + timedelta(days=14))
         assert any(entry["program_id"] == "tuoi-toi-cai-meo" for entry in shown["entries"])
 
