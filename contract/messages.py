@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from irrigation.model import Decision, Dose, Entry, Farm, Timetable
+from irrigation.queue import QUEUE_LIFE, QueuePolicy
 from irrigation.run import RunState
 
 
@@ -30,6 +31,7 @@ Params = dict[Annotated[str, Field(max_length=40)], float | Text]
 
 MAX_BATCH = 2000
 MAX_COMMAND_LIFE = timedelta(minutes=5)
+MAX_QUEUED = 200
 
 
 class Wire(BaseModel):
@@ -421,6 +423,48 @@ class Open(_Order):
     program_id: Slug | None = None
 
 
+class QueuedPart(Wire):
+    """One watering to queue: not before `soak_s` have passed since the end of the run `after` which it is a next part.
+
+    And not before `pause_s` have passed since the end of the run that it stands `behind`. Both are of the same order.
+    """
+
+    run_id: Token
+    zone_id: Slug
+    dose: Dose
+    after: Token | None = None
+    soak_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    behind: Token | None = None
+    pause_s: Annotated[int, Field(ge=0, le=3600)] = 0
+
+
+class Enqueue(_Order):
+    """Water these zones when their source has room for them: all of them are taken or none.
+
+    Each begins by `give_up_at` or not at all. To the gateway only; a board gets an `Open` when the time has come.
+    """
+
+    kind: Literal["enqueue"] = "enqueue"
+    policy: QueuePolicy
+    parts: Annotated[tuple[QueuedPart, ...], Field(min_length=1, max_length=MAX_QUEUED)]
+    give_up_at: Utc
+    program_id: Slug | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Enqueue":
+        if not timedelta(0) < self.give_up_at - self.issued_at <= QUEUE_LIFE:
+            raise ValueError("give_up_at must be after issued_at by 6 hours at most")
+        known: set[str] = set()
+        for part in self.parts:
+            before = {run_id for run_id in (part.after, part.behind) if run_id is not None}
+            if part.run_id in known or not before <= known:
+                raise ValueError(
+                    f"parts must each have a run_id of their own and come after one before them: {part.run_id}"
+                )
+            known.add(part.run_id)
+        return self
+
+
 class Close(_Order):
     """End one run: a desired state, so it is right whether or not the run is still open."""
 
@@ -460,7 +504,7 @@ class Restart(_Order):
     kind: Literal["restart"] = "restart"
 
 
-Command = Annotated[Open | Close | CloseAll | Pulse | Reset | Restart, Field(discriminator="kind")]
+Command = Annotated[Open | Enqueue | Close | CloseAll | Pulse | Reset | Restart, Field(discriminator="kind")]
 
 
 class Outcome(StrEnum):

@@ -21,6 +21,7 @@ from contract.messages import (
     BootEvent,
     Close,
     CloseAll,
+    Enqueue,
     FarmConfig,
     FaultEvent,
     Hello,
@@ -194,8 +195,12 @@ class Gateway:
             if self._stale:
                 self._stale = False
                 changed = self._compile(now) or changed
+            if self.orders.take_turns(now):
+                changed = True
+                self._look_soon(replan=True)
             if changed:
                 self._wake_all()
+            self.wakes.at("turn", self.orders.next_turn(now), self._look.set)
             self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
             self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
             self.wakes.at("rest", self.plan.rests.next_end(now), self._replan)
@@ -330,11 +335,11 @@ class Gateway:
         match incoming.message:
             case Ack():
                 self.sender.on_ack(incoming.message)
-            case Open() | Close() | CloseAll() | Pulse() | Reset() | Restart():
+            case Open() | Enqueue() | Close() | CloseAll() | Pulse() | Reset() | Restart():
                 reply = self.orders.handle(incoming.message, self.clock.now(), retained=incoming.retained)
                 self.dispatcher.wake()
                 self._send_soon()
-                self._look_soon(replan=isinstance(incoming.message, Open))
+                self._look_soon(replan=isinstance(incoming.message, Open | Enqueue | Close))
                 await asyncio.sleep(0)  # the dispatcher's turn: the valve's order goes before our answer
                 await self._tell([reply])
             case FarmConfig():

@@ -8,15 +8,17 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contract.messages import Close, CloseAll, Command, Open, Outcome, Pulse, Reason, Reply, Reset
+from contract.messages import Close, CloseAll, Command, Enqueue, Open, Outcome, Pulse, Reason, Reply, Reset
 from contract.outbox import Outbox
 from gateway.boards import Board, Boards
 from gateway.errands import Errands
 from gateway.journal import Journal
 from gateway.plan import Plan
+from gateway.planning import queueing
 from gateway.planning.admission import admit, taken
 from gateway.planning.dispatch import WantedClose, WantedCloseAll, all_closed
-from gateway.planning.runs import Run, as_event, refusal, unanswered
+from gateway.planning.runs import Run, as_event, its_turn, refusal, refused_part, unanswered
+from gateway.queue import Queue
 from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Orders:
         self._boards = boards
         self._plan = plan
         self.errands = Errands(journal, boards, plan)
+        self.queue = Queue(journal, outbox, plan)
         self._taken: set[str] = set()  # orders that boards said they took; after a restart they are asked again
 
     def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
@@ -55,6 +58,8 @@ class Orders:
         with self._journal.transaction():
             if isinstance(order, Open):
                 reply = self._open(order, now)
+            elif isinstance(order, Enqueue):
+                reply = self._enqueue(order, now)
             elif isinstance(order, Close):
                 reply = self._close(order, now)
             elif isinstance(order, CloseAll):
@@ -87,15 +92,73 @@ class Orders:
             return Reason(code="closed-before")
         if self._journal.run(order.run_id) is not None:
             return Reason(code="run-known")
+        return self._judge(order, now)
+
+    def _judge(self, order: Open, now: datetime) -> Run | Reason:
         farm = self._plan.farm
         longest = timedelta(seconds=max((zone.max_run_s for zone in farm.zones), default=0)) if farm else timedelta(0)
         entries = self._plan.fixed(now, order.expires_at + longest)
         claims = taken(self._journal.under_way(), entries, now, self._plan.late())
         return admit(order, farm, claims, now, stuck_zones=self._boards.stuck_zones())
 
+    def _enqueue(self, order: Enqueue, now: datetime) -> Reply:
+        farm = self._plan.farm
+        reason = queueing.refuse(order, farm, len(self.queue.waiting()), now)
+        for part in order.parts:
+            known = self._journal.run(part.run_id) is not None
+            if reason is None and (known or self._journal.is_void(part.run_id)):
+                reason = Reason(code="run-known" if known else "closed-before")
+        if reason is not None or farm is None:
+            zones = {zone.id: zone for zone in farm.zones} if farm else {}
+            why = reason or Reason(code="unknown-zone")
+            for part in order.parts:
+                if self._journal.run(part.run_id) is None:
+                    self._outbox.append(refused_part(part, order, zones.get(part.zone_id), now, why))
+            return _refused(order.id, now, why)
+        self._make_room(queueing.at_sources(farm, queueing.sources_of(order, farm)), order.actor, now)
+        self.queue.join(order, farm, now)
+        return Reply(command_id=order.id, at=now, outcome=Outcome.ACCEPTED)
+
+    def _make_room(self, zone_ids: frozenset[str], actor: str, now: datetime) -> None:
+        """Stop what waters in these zones and cancel what is queued for them."""
+        in_the_way = [run for run in self._journal.under_way() if run.zone_id in zone_ids]
+        queued = [run.run_id for run in in_the_way if run.state is RunState.QUEUED]
+        self.queue.leave(queued, RunState.STOPPED, Reason(code="stopped-before-opening"), now)
+        for run in in_the_way:
+            if run.state is not RunState.QUEUED:
+                self._journal.want_close(WantedClose(run_id=run.run_id, node_id=run.node_id, actor=actor), None)
+
+    def take_turns(self, now: datetime) -> bool:
+        """Order the water whose turn has come, judged like any order; return whether anything became of any."""
+        due = [place.run_id for place in self._plan.turns() if place.start is not None and place.start <= now]
+        runs = [run for run in map(self._journal.run, due) if run is not None and run.state is RunState.QUEUED]
+        moved = False
+        for run in runs:
+            with self._journal.transaction():
+                verdict = self._judge(its_turn(run, now), now)
+                if isinstance(verdict, Run):
+                    opened = replace(verdict, asked_at=run.asked_at)
+                    self._journal.save_run(opened)
+                    self._outbox.append(as_event(opened, RunState.ACCEPTED, now))
+                    self.queue.opened(opened)
+                elif verdict.code not in queueing.PASSING:
+                    self.queue.leave([run.run_id], RunState.REFUSED, verdict, now)
+                moved = moved or isinstance(verdict, Run) or verdict.code not in queueing.PASSING
+        return moved
+
+    def next_turn(self, now: datetime) -> datetime | None:
+        """Return when to look at the queue again."""
+        times = [one.until for one in self.queue.waiting()]
+        turn = queueing.next_turn(self._plan.turns())
+        times += [] if turn is None or not times else [max(turn, now + queueing.AGAIN)]
+        return min(times, default=None)
+
     def _close(self, order: Close, now: datetime) -> Reply:
         # Never too late: the run has that id and no other, so closing it is right whenever it arrives.
         run = self._journal.run(order.run_id)
+        if run is not None and run.state is RunState.QUEUED:  # no board has heard of it
+            self.queue.leave([run.run_id], RunState.STOPPED, Reason(code="stopped-before-opening"), now)
+            return Reply(command_id=order.id, at=now, outcome=Outcome.DONE)
         node_id = run.node_id if run else self._boards.running(order.run_id)
         if node_id is None or (run is not None and not run.under_way):
             if run is None:
@@ -114,6 +177,8 @@ class Orders:
 
     def want_all_closed(self, actor: str, now: datetime, command_id: str | None = None) -> bool:
         """Want every valve of the farm closed, whatever waits refused; inside a transaction. False without boards."""
+        queued = [one.run_id for one in self.queue.waiting()]
+        self.queue.leave(queued, RunState.STOPPED, Reason(code="stopped-before-opening"), now)
         for run in self._journal.under_way():
             self._journal.want_close(WantedClose(run_id=run.run_id, node_id=run.node_id, actor=actor), None)
         nodes = self._plan.nodes()
@@ -126,9 +191,10 @@ class Orders:
     def expire(self, now: datetime) -> bool:
         """End the orders that no board answered in time, and want them closed in case one was taken unheard."""
         late = [run for run in self.waiting() if _answer_by(run) <= now]
-        if not late:
+        if not late and not any(one.until <= now for one in self.queue.waiting()):
             return False
         with self._journal.transaction():
+            self.queue.expire(now)
             for run in late:
                 reason = Reason(code="board-away", params={"node_id": run.node_id})
                 self._end(run, RunState.EXPIRED, now, reason)
@@ -197,8 +263,10 @@ class Orders:
         return (reply,)
 
     def _end(self, run: Run, state: RunState, now: datetime, reason: Reason | None) -> None:
-        self._journal.save_run(replace(run, state=state, answered=True))
+        ended = replace(run, state=state, answered=True)
+        self._journal.save_run(ended)
         self._outbox.append(as_event(run, state, now, reason))
+        self.queue.ended(ended, now)
 
 
 def _answer_by(run: Run) -> datetime:

@@ -13,7 +13,7 @@ from gateway.boards import Boards
 from gateway.errors import ConfigRefused
 from gateway.journal import Journal
 from gateway.learned import Learned
-from gateway.planning import decisions, parts
+from gateway.planning import decisions, parts, queueing
 from gateway.planning.commitment import (
     AWAY_AHEAD,
     Behind,
@@ -32,7 +32,7 @@ from gateway.weather import Weather
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.carried import carried_after
-from irrigation.model import Entry, Farm, Knowledge, Skip, Timetable
+from irrigation.model import Entry, Farm, Knowledge, Queued, QueuePlace, Skip, Timetable
 from irrigation.verdict import final_from, has_conditions, next_judgement, turned, with_left_out
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ LATE = timedelta(seconds=900)
 """By so much a board may begin late what it could not begin in time (docs/safety.md)."""
 LATELY = timedelta(days=1)
 """Ends of runs are told to the planner for so long."""
+QUEUE = "queue"
 DAILY = time(0, 5)
 """Farm-local time at which the horizon moves on by a day."""
 
@@ -219,11 +220,23 @@ class Plan:
         return True
 
     def unlocked(self, now: datetime) -> bool:
-        """Whether a rest waits for a valve that was locked or out of hearing when the plan was made, and now is not."""
+        """Whether water waits for a valve that was locked or out of hearing when the plan was made, and now is not."""
         if self.farm is None or not self._locked:
             return False
-        waits = self._locked & {one.zone_id for one in self.rests.waiting()}
-        return bool(waits - self._locked_zones(self.farm, now))
+        waits = {one.zone_id for one in self.rests.waiting()} | {one.zone_id for one in self.queued()}
+        return bool((waits & self._locked) - self._locked_zones(self.farm, now))
+
+    def queued(self) -> tuple[Queued, ...]:
+        """Return what people have queued, in its order."""
+        return self._journal.fact(QUEUE, tuple[Queued, ...]) or ()
+
+    def keep_queue(self, waiting: tuple[Queued, ...]) -> None:
+        """Have that queue from now on; inside the caller's transaction."""
+        self._journal.note(QUEUE, tuple[Queued, ...], waiting)
+
+    def turns(self) -> tuple[QueuePlace, ...]:
+        """Return when those of the queue may expect their turns."""
+        return (self.timetable.queue if self.timetable else None) or ()
 
     def fixed(self, now: datetime, away_until: datetime) -> tuple[Entry, ...]:
         """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
@@ -270,7 +283,9 @@ class Plan:
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
         self._locked = self._locked_zones(farm, now)
-        known = replace(self.known(farm), make_ups=self.rests.to_place(self._locked, now))
+        waiting = queueing.since_known(self.queued(), self._journal.run)
+        queue = tuple(one for one in waiting if one.zone_id not in self._locked)
+        known = replace(self.known(farm), make_ups=self.rests.to_place(self._locked, now), queue=queue)
         state, stays = plan_state(under_way, fixed, farm, settled, now, self.late(), begun)
         state = with_past(state, ended, (*begun, *stays), carried_after(known, stays))
         state = with_left_out(state, self._journal.decisions_since(now - LATELY), farm.zones, now)

@@ -91,6 +91,7 @@ class Reports:
             return (), before is None
         if before is None or before.under_way:
             self._plan.rests.run_ended(event, self._plan.farm, now)
+            self._orders.queue.ended(run, now)
         return self._orders.run_ended(event.run_id, now), before is None or (before.under_way and not run.under_way)
 
     def _follow(self, node_id: str, before: Run | None, event: RunEvent, now: datetime) -> Run:

@@ -10,6 +10,7 @@ from irrigation.amount import Carried
 from irrigation.bounds import STRICT, aware, within
 from irrigation.condition import Observed
 from irrigation.program import Program
+from irrigation.queue import Queued
 from irrigation.rota import Shortage
 
 
@@ -60,7 +61,7 @@ class Former:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; what is carried; rests.
+    """What was learned and measured, by zone or source id: flows in L/min, moistures, troubles; and what waits.
 
     `shortages` are the troubles that are over, of sources that are shared by turns: those turns have moved for good.
     `observed` is the weather and the levels; soil is in `moistures`. `latches` are the conditions that stopped and have
@@ -80,6 +81,7 @@ class Knowledge:
     observed: tuple[Observed, ...] = ()
     latches: dict[str, datetime] = field(default_factory=dict)
     former: tuple[Former, ...] = ()
+    queue: tuple[Queued, ...] = ()
 
     def __post_init__(self) -> None:
         for zone_id, flow in self.flows_l_min.items():

@@ -27,6 +27,7 @@ from irrigation.farm import Farm, Hold
 from irrigation.forecast import Expected, Forecast
 from irrigation.knowledge import ActiveRun, Former, Knowledge, Moisture, PlanState, SourceTrouble, Trouble
 from irrigation.program import Order, Program, ZoneDose
+from irrigation.queue import Queued, QueuePlace, QueuePolicy
 from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap
 from irrigation.site import Group, Household, SensorAt, Source, Zone
 from irrigation.starts import Finish, IfLate, Repeat, Start, Sun, Window
@@ -84,6 +85,9 @@ __all__ = [
     "PlanState",
     "Program",
     "ProgramId",
+    "QueuePlace",
+    "QueuePolicy",
+    "Queued",
     "Ration",
     "Repeat",
     "Result",

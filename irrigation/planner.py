@@ -17,6 +17,8 @@ from irrigation.knowledge import Knowledge, Trouble
 from irrigation.making_up import made_up
 from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
+from irrigation.queue import QueuePlace
+from irrigation.queueing import QueuePlacer
 from irrigation.room import Room
 from irrigation.source import gives_again
 from irrigation.verdict import Verdicts, left_out
@@ -47,8 +49,10 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
     farm = with_learned_flows(farm, state.known)
     beyond = until + _further(farm)
     plan = _Plan(farm, state, now, beyond)
+    queue = plan.add_queue(state, front=True)
     plan.add_all(firings(farm, now - LATE_WINDOW, beyond, state.known.former))
     plan.add_rests(state)
+    queue += plan.add_queue(state, front=False)
     return Timetable(
         version=version,
         compiled_at=now,
@@ -58,6 +62,7 @@ def compile_timetable(farm: Farm, state: PlanState, now: datetime, *, days: int,
         skipped=tuple(sorted((one for one in plan.skipped if one.due <= until), key=lambda one: one.due)),
         base=in_their_turns(base_plan(farm, now), farm, state.known, now),
         known=state.known,
+        queue=tuple(queue) or None,
     )
 
 
@@ -84,6 +89,7 @@ class _Plan:
         self.skipped: list[Skip] = []
         self._farm, self._now, self._known = farm, now, state.known
         self._room = Room(farm, state, now, until)
+        self._queue = QueuePlacer(farm, self._room, now)
         self._skips = frozenset(farm.skips)
         self._ends = state.ended | {run.entry_id: run.until for run in state.active if run.entry_id is not None}
         self._settled = state.settled | {run.entry_id for run in state.active if run.entry_id is not None}
@@ -123,6 +129,10 @@ class _Plan:
         entries, against = self._verdicts.of_rests(entries, self._farm)
         self.entries += entries
         self.skipped += skipped + against
+
+    def add_queue(self, state: PlanState, *, front: bool) -> list[QueuePlace]:
+        """Place what people have queued: before all firings, or after them."""
+        return self._queue.place(one for one in state.known.queue if one.front is front)
 
     # --- what does not run ---
 

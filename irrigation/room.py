@@ -54,6 +54,11 @@ class Room:
         claims = self._needed(zone) + self._open_hours(zone, windows) + self._turn(zone)
         return EPOCH + first_free(claims, ticks(ready), length_s * SECOND) * TICK
 
+    def earliest_by_person(self, zone: Zone, ready: datetime, length_s: int) -> datetime:
+        """Return the same for a person's order, which no allowed hours bind, only those of the pump's power."""
+        claims = self._needed(zone) + self._powered(zone)
+        return EPOCH + first_free(claims, ticks(ready), length_s * SECOND) * TICK
+
     def allowed(self, zone: Zone, windows: tuple[Window, ...], ready: datetime, length_s: int) -> datetime:
         """Return the same for a farm on which nothing else waters: what the allowed hours alone say."""
         return EPOCH + first_free(self._open_hours(zone, windows), ticks(ready), length_s * SECOND) * TICK
@@ -103,15 +108,18 @@ class Room:
     def _open_hours(self, zone: Zone, windows: tuple[Window, ...]) -> tuple[Claim, ...]:
         asked = zone.source_id, windows
         if asked not in self._open:
-            source = self._sources[zone.source_id]
-            found = [Claim(self._hours_of(each), 1) for each in (self._farm_windows, windows) if each]
-            if source.power:
-                found.append(Claim(self._hours_of(source.power), 1, source.supply_after_s * SECOND))
-            self._open[asked] = tuple(found)
+            found = tuple(Claim(self._hours_of(each), 1) for each in (self._farm_windows, windows) if each)
+            self._open[asked] = found + self._powered(zone)
         return self._open[asked]
 
     def _turn(self, zone: Zone) -> tuple[Claim, ...]:
         return (Claim(self.turns.hours(zone), 1),) if self.turns.bind(zone) else ()
+
+    def _powered(self, zone: Zone) -> tuple[Claim, ...]:
+        source = self._sources[zone.source_id]
+        if not source.power:
+            return ()
+        return (Claim(self._hours_of(source.power), 1, source.supply_after_s * SECOND),)
 
     def _hours_of(self, windows: tuple[Window, ...]) -> FlowProfile:
         if windows not in self._hours:

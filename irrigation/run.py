@@ -1,7 +1,8 @@
 """The life of one watering, as a table: `asked → accepted → opening → open → watering → closing → done`.
 
-*open* means that the board confirmed the valve, *watering* that the meter confirmed flow. Every state
-that is not an end may move to `closing`; an illegal move is an `IllegalMove` and nothing happens.
+What the source cannot give yet may be *queued* before it is accepted. *open* means that the board confirmed the valve,
+*watering* that the meter confirmed flow. Every state that is not an end may move to `closing`; an illegal move is an
+`IllegalMove` and nothing happens.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ class RunState(StrEnum):
     """Where a run stands; the last six are ends."""
 
     ASKED = "asked"
+    QUEUED = "queued"
     ACCEPTED = "accepted"
     OPENING = "opening"
     OPEN = "open"
@@ -41,7 +43,8 @@ _CUT_SHORT = frozenset({_S.CLOSING, _S.FAILED, _S.INTERRUPTED, _S.STOPPED})
 
 MOVES: Mapping[RunState, frozenset[RunState]] = MappingProxyType(
     {
-        _S.ASKED: frozenset({_S.ACCEPTED, _S.CLOSING}) | _NEVER_OPENED,
+        _S.ASKED: frozenset({_S.QUEUED, _S.ACCEPTED, _S.CLOSING}) | _NEVER_OPENED,
+        _S.QUEUED: frozenset({_S.ACCEPTED, _S.CLOSING}) | _NEVER_OPENED,
         _S.ACCEPTED: frozenset({_S.OPENING, _S.CLOSING}) | _NEVER_OPENED,
         _S.OPENING: frozenset({_S.OPEN}) | _CUT_SHORT,
         _S.OPEN: frozenset({_S.WATERING}) | _CUT_SHORT,
@@ -62,7 +65,8 @@ UNDER_WAY = frozenset(RunState) - ENDS
 VALVE_MAY_BE_OPEN = frozenset({_S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING})
 
 _ORDER = {
-    state: place for place, state in enumerate((_S.ASKED, _S.ACCEPTED, _S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING))
+    state: place
+    for place, state in enumerate((_S.ASKED, _S.QUEUED, _S.ACCEPTED, _S.OPENING, _S.OPEN, _S.WATERING, _S.CLOSING))
 }
 
 

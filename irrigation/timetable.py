@@ -10,6 +10,7 @@ from irrigation.bounds import STRICT, aware, within
 from irrigation.condition import ConditionKind
 from irrigation.days import BaseCalendar
 from irrigation.knowledge import Knowledge
+from irrigation.queue import QueuePlace
 
 
 class Rule(StrEnum):
@@ -131,7 +132,7 @@ class BaseEntry:
 class Timetable:
     """What was compiled: entries and skips until `valid_until`, and the base plan after it. `tz` is an IANA name.
 
-    `known` is what it was compiled from; a board's part is without it.
+    `known` is what it was compiled from, `queue` what people's queued waterings may expect; a board's part is without.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -143,6 +144,7 @@ class Timetable:
     skipped: tuple[Skip, ...] = ()
     base: tuple[BaseEntry, ...] = ()
     known: Knowledge | None = None
+    queue: tuple[QueuePlace, ...] | None = None
 
     def __post_init__(self) -> None:
         aware(self.compiled_at, "timetable.compiled_at")

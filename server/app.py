@@ -28,6 +28,7 @@ from server.ledger.database import Ledger
 from server.live import Live
 from server.metrics import Metrics
 from server.planning import Planning
+from server.queueing import Queueing
 from server.resets import Resets
 from server.series.port import Series
 from server.series.sqlite import SqliteSeries
@@ -176,6 +177,7 @@ def bootstrap(
     )
     services = Services(
         now=clock, ledger=ledger, series=series, live=live, ingest=ingest, gateways=gateways, watering=watering,
+        queueing=Queueing(ledger, live, gateways, watering, clock),
         resets=Resets(ledger, live, gateways, clock),
         planning=Planning(ledger, gateways, clock), turns=Turns(ledger, gateways, clock),
         history=History(ledger, series, clock),

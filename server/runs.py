@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from contract.messages import Reason, RunEvent
+from irrigation.model import Timetable
 from irrigation.run import ENDS, RunState, observe
 from server.records import RunRecord
 
@@ -38,6 +39,12 @@ def follow(run: RunRecord | None, event: RunEvent, *, farm_id: str, has_meter: b
         reason_params=dict(event.reason.params) if event.reason else {},
         stop_by=None if ended else run.stop_by,
     )
+
+
+def turn(run: RunRecord, plan: Timetable | None) -> datetime | None:
+    """When a run that waits may expect to begin, as the gateway last planned it."""
+    places = plan.queue if plan is not None and run.state is RunState.QUEUED else None
+    return next((place.start for place in places or () if place.run_id == run.id), None)
 
 
 def give_up(run: RunRecord, now: datetime) -> RunRecord:

@@ -12,6 +12,7 @@ from server.ledger.database import Ledger
 from server.live import Live
 from server.metrics import Metrics
 from server.planning import Planning
+from server.queueing import Queueing
 from server.resets import Resets
 from server.series.port import Series
 from server.turns import Turns
@@ -29,6 +30,7 @@ class Services:
     ingest: Ingest
     gateways: Gateways
     watering: Watering
+    queueing: Queueing
     resets: Resets
     planning: Planning
     turns: Turns

@@ -135,8 +135,11 @@ def hold(value: Hold | None) -> Json | None:
     }  # fmt: skip
 
 
-def run(record: RunRecord, progress: RunProgress | None = None) -> Json:
-    """A run; `progress` is what its board said of it last, which counts while it is under way."""
+def run(record: RunRecord, progress: RunProgress | None = None, turn_at: datetime | None = None) -> Json:
+    """A run; `progress` is what its board said of it last, which counts while it is under way.
+
+    `turn_at` is when one that waits may expect to begin.
+    """
     live = progress if progress is not None and record.state in UNDER_WAY else None
     litres = live.litres if live is not None and live.litres is not None else record.litres
     reason = None
@@ -153,7 +156,7 @@ def run(record: RunRecord, progress: RunProgress | None = None) -> Json:
         "litres": None if litres is None else round(litres, 1),
         "flow_l_min": None if live is None or live.flow_l_min is None else round(live.flow_l_min, 1),
         "has_meter": record.has_meter, "stopping": record.stop_by is not None and record.state in UNDER_WAY,
-        "reason": reason,
+        "reason": reason, "turn_at": iso(turn_at),
     }  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from contract.messages import FarmState, NodeReport, Quality, Quantity, Reading, RunProgress, ValveReport
 from irrigation.model import ActiveRun, Dose, Knowledge, PlanState, Timetable, Zone
-from irrigation.run import UNDER_WAY
+from irrigation.run import UNDER_WAY, RunState
 from irrigation.verdict import with_left_out
-from server import shapes
+from server import runs, shapes
 from server.ledger.history import dose_body
 from server.records import AlertRecord, DecisionRecord, FarmRecord, ResetRecord, RunRecord
 from server.series.port import Latest, Sensor
@@ -184,6 +184,7 @@ class FarmView:
         """The gateway has compiled a timetable."""
         self.plan = plan
         self.touch_all("zones")
+        self._dirty |= {("runs", run.id) for run in self.runs.values() if run.state is RunState.QUEUED}
 
     def tidy(self, now: datetime) -> None:
         """Forget what is no longer shown, and look again at what the passing of time changes."""
@@ -237,7 +238,7 @@ class FarmView:
                 zone_id=run.zone_id, flow_l_min=flows.get(run.zone_id, 0.0), entry_id=run.entry_id,
                 until=max(run.closes_at or (run.opened_at or run.asked_at) + timedelta(seconds=run.max_s), now),
             )
-            for run in self.runs.values() if run.state in UNDER_WAY
+            for run in self.runs.values() if run.state in UNDER_WAY and run.state is not RunState.QUEUED
         )  # fmt: skip
         mine = [run for run in self.runs.values() if run.entry_id is not None]
         begun = [entry for entry in (self.plan.entries if self.plan else ()) if entry.id in self.settled]
@@ -257,11 +258,13 @@ class FarmView:
     def run_of_zone(self, zone_id: str) -> RunRecord | None:
         """The run under way in a zone; of several (an order while another runs) the one that has got furthest."""
         own = [run for run in self.runs.values() if run.zone_id == zone_id and run.state in UNDER_WAY]
-        return max(own, key=lambda run: (run.opened_at is not None, run.state != "asked", run.asked_at), default=None)
+        return max(
+            own, key=lambda run: (run.opened_at is not None, run.state not in _NOT_BEGUN, run.asked_at), default=None
+        )
 
     def run_shape(self, run: RunRecord) -> Json:
         """A run with what its board said of it last."""
-        return shapes.run(run, self.progress.get(run.id))
+        return shapes.run(run, self.progress.get(run.id), runs.turn(run, self.plan))
 
     # --- parts ---
 
@@ -390,5 +393,6 @@ def local_midnight(farm: FarmRecord, now: datetime) -> datetime:
 
 
 _NEVER = object()
+_NOT_BEGUN = frozenset({RunState.ASKED, RunState.QUEUED})
 _SHOWN = (Quality.GOOD, Quality.SUSPECT)  # the better first
 _SECTIONS = frozenset({"zones", "runs", "nodes", "alerts"})

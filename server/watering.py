@@ -12,6 +12,7 @@ from contract.messages import Close, CloseAll, Open, Origin, Outcome, Reason, Re
 from contract.topics import Channel
 from irrigation.dose import asked_s, lease_s
 from irrigation.model import Dose, Zone
+from irrigation.queue import QUEUE_LIFE
 from irrigation.run import UNDER_WAY, RunState
 from server import alerts, runs
 from server.errors import Refused, Unavailable
@@ -20,7 +21,7 @@ from server.ingest import Changes
 from server.ledger import accounts, history
 from server.ledger.database import Ledger
 from server.live import Live
-from server.records import Account, AlertRecord, ProgramRecord, RunRecord, StopAllRecord
+from server.records import Account, AlertRecord, RunRecord, StopAllRecord
 from server.view import FarmView
 
 log = logging.getLogger(__name__)
@@ -76,23 +77,15 @@ class Watering:
         self, account: Account, view: FarmView, zone: Zone, dose: Dose, *, key: str, request: str
     ) -> RunRecord:
         """Order water for a zone; the same key gives the same run. Raise Refused when a rule says no."""
-        known = self._known(account, key, request)
+        known = self.known(account, key, request)
         if known:
             return known[0]
         check_dose(zone, dose, "dose")
-        (run,) = await self._order(account, view, [(zone, dose)], None, key, request)
-        return run
-
-    async def ask_program(
-        self, account: Account, view: FarmView, program: ProgramRecord, *, key: str | None, request: str
-    ) -> list[RunRecord]:
-        """Order all that a program gives its zones, now. The gateway refuses what the source cannot give at once."""
-        known = self._known(account, key, request) if key else []
-        if known:
-            return known
-        zones = {zone.id: zone for zone in view.farm.zones}
-        wanted = [(zones[part.zone_id], part.dose) for part in program.zones if part.zone_id in zones]
-        return await self._order(account, view, wanted, program.id, key, request)
+        (run,) = self.written(account, view, [(zone, dose)], None, key, request)
+        sending = asyncio.ensure_future(self._send_order(view, run))
+        await asyncio.sleep(0)  # the order is on its way before anybody is told of it
+        self._live.tell(view.farm.id)
+        return await sending
 
     async def stop(self, account: Account, view: FarmView, run: RunRecord) -> RunRecord:
         """Want a run ended: said again and again until it has. One that has ended stays as it is."""
@@ -211,7 +204,8 @@ class Watering:
 
     # --- parts ---
 
-    def _known(self, account: Account, key: str, request: str) -> list[RunRecord]:
+    def known(self, account: Account, key: str, request: str) -> list[RunRecord]:
+        """Return the runs that were asked for with that key before; raise Refused when it was for something else."""
         with self._ledger.read() as connection:
             remembered = history.remembered(connection, account.name, key)
             if remembered is None:
@@ -222,7 +216,7 @@ class Watering:
             found = [history.run(connection, run_id) for run_id in run_ids]
         return [run for run in found if run is not None]
 
-    async def _order(
+    def written(
         self,
         account: Account,
         view: FarmView,
@@ -230,7 +224,9 @@ class Watering:
         program_id: str | None,
         key: str | None,
         request: str,
+        command_id: str | None = None,
     ) -> list[RunRecord]:
+        """Return the runs that are asked for, written down before they are sent, by an order of that id or one each."""
         farm = view.farm
         if farm.hold is not None and farm.hold.emergency:
             raise Refused("farm-held-by-stop")
@@ -242,7 +238,7 @@ class Watering:
             RunRecord(
                 id=f"run-{secrets.token_hex(8)}", farm_id=farm.id, zone_id=zone.id, state=RunState.ASKED, dose=dose,
                 max_s=lease_s(dose, zone), actor=account.name, origin=Origin.PERSON.value, asked_at=now, at=now,
-                has_meter=zone.has_meter, program_id=program_id, command_id=f"cmd-{secrets.token_hex(8)}",
+                has_meter=zone.has_meter, program_id=program_id, command_id=command_id or f"cmd-{secrets.token_hex(8)}",
                 expires_at=expires_at,
             )
             for zone, dose in wanted
@@ -256,10 +252,7 @@ class Watering:
                 history.remember(tx, account.name, key, request, [run.id for run in asked], now, now - KEY_LIFE)
         for run in asked:
             view.put_run(run)
-        sending = [asyncio.ensure_future(self._send_order(view, run)) for run in asked]
-        await asyncio.sleep(0)  # the orders are on their way before anybody is told of them
-        self._live.tell(farm.id)
-        return list(await asyncio.gather(*sending))
+        return asked
 
     async def _send_order(self, view: FarmView, run: RunRecord) -> RunRecord:
         assert run.command_id is not None  # noqa: S101
@@ -315,8 +308,11 @@ class Watering:
             return runs.give_up(run, now) if late else None
         if run.state not in UNDER_WAY:
             return None
+        if run.state is RunState.QUEUED:  # the gateway says when it has waited too long; if it is there at all
+            return runs.give_up(run, now) if now > run.asked_at + QUEUE_LIFE + _LOST_AFTER else None
         # Its end should have been reported long ago. When its board, heard since, shows the valve closed, it has ended.
-        deadline = run.closes_at or (run.opened_at or run.expires_at or run.asked_at) + timedelta(seconds=run.max_s)
+        begun = run.opened_at or max(run.expires_at or run.asked_at, run.at)  # a queued one is accepted much later
+        deadline = run.closes_at or begun + timedelta(seconds=run.max_s)
         if now < deadline + _LOST_AFTER or not view.gateway_online or run.id in view.progress:
             return None
         zone = next((zone for zone in view.farm.zones if zone.id == run.zone_id), None)

@@ -229,6 +229,8 @@ LONG: dict[str, str] = {
     "contract/messages.py": "the whole vocabulary of the wire, to be read in one piece; it holds no behaviour",
     "edge/app.py": "the composition root of a board: everything that its tasks share, in one place",
     "edge/waterings.py": "the runs of a board: what opens, closes and measures them takes turns on one state",
+    "gateway/app.py": "the composition root of a gateway: what each message and each moment sets going, in one place",
+    "irrigation/planner.py": "what is placed and why: each rule asks the same places, taken in one order",
     "irrigation/model.py": "the vocabulary of watering, to be read in one piece",
 }
 """Modules above 400 lines, and why each of them is still one noun."""

@@ -17,7 +17,7 @@ def nodes(farm: Farm) -> tuple[str, ...]:
 
 
 def part(timetable: Timetable, node_id: str) -> Timetable:
-    """Return that board's own entries and base plan; skips and what the gateway knows are not a board's business.
+    """Return that board's own entries and base plan; skips, queue and what is known are not a board's business.
 
     An entry that awaits a condition's value is not in it: a board that is alone then waters no more than it may.
     """
@@ -27,6 +27,7 @@ def part(timetable: Timetable, node_id: str) -> Timetable:
         skipped=(),
         base=tuple(entry for entry in timetable.base if entry.node_id == node_id),
         known=None,
+        queue=None,
     )
 
 
@@ -41,7 +42,8 @@ def says_the_same(held: Timetable, new: Timetable, now: datetime) -> bool:
     until = min(held.valid_until, new.valid_until)
     skips = [[skip for skip in each.skipped if now <= skip.due < until] for each in (held, new)]
     starts = [[entry for entry in each.entries if now <= entry.start < until] for each in (held, new)]
-    return skips[0] == skips[1] and starts[0] == starts[1]
+    queues = [[(one.run_id, one.start and max(one.start, now)) for one in each.queue or ()] for each in (held, new)]
+    return skips[0] == skips[1] and starts[0] == starts[1] and queues[0] == queues[1]
 
 
 def node_config(farm: Farm, node_id: str, version: int) -> NodeConfig:

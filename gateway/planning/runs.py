@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contract.messages import Open, Origin, Reason, RunEvent
+from contract.messages import Enqueue, Open, Origin, QueuedPart, Reason, RunEvent
 from irrigation.dose import concrete, lease_s
 from irrigation.model import Dose, Zone
 from irrigation.run import ENDS, UNDER_WAY, RunState, observe
 
+TURN_LIFE = timedelta(seconds=90)
+"""A queued watering whose turn has come opens within this time or not at all."""
 OVERDUE = timedelta(seconds=30)
 """A lease cannot outlive its deadline: this long after it a run without an end in the journal takes no more water."""
 
@@ -50,7 +52,7 @@ class Run:
 
     def takes_water(self, now: datetime) -> bool:
         """Whether its flow must be counted at `now`."""
-        return self.under_way and now < self.ends_by + OVERDUE
+        return self.under_way and self.state is not RunState.QUEUED and now < self.ends_by + OVERDUE
 
 
 def from_order(order: Open, zone: Zone, now: datetime) -> Run:
@@ -74,6 +76,40 @@ def from_order(order: Open, zone: Zone, now: datetime) -> Run:
         issued_at=order.issued_at,
         expires_at=order.expires_at,
         program_id=order.program_id,
+    )
+
+
+def queued(part: QueuedPart, order: Enqueue, zone: Zone, now: datetime) -> Run:
+    """Return the run of a watering that waits for its turn; it has no order yet, and ends by then when it gets none."""
+    return Run(
+        run_id=part.run_id,
+        zone_id=zone.id,
+        node_id=zone.node_id,
+        channel=zone.channel,
+        state=RunState.QUEUED,
+        origin=Origin.PERSON,
+        actor=order.actor,
+        dose=concrete(part.dose, zone),
+        max_s=lease_s(part.dose, zone),
+        flow_l_min=zone.flow_l_min,
+        asked_at=now,
+        ends_by=order.give_up_at,
+        program_id=order.program_id,
+    )
+
+
+def its_turn(run: Run, now: datetime) -> Open:
+    """Return the order of a queued run whose turn has come: it has the same id however often it is made."""
+    return Open(
+        id=f"turn-{run.run_id}"[:80],
+        issued_at=now,
+        expires_at=now + TURN_LIFE,
+        actor=run.actor,
+        run_id=run.run_id,
+        zone_id=run.zone_id,
+        dose=run.dose,
+        origin=run.origin,
+        program_id=run.program_id,
     )
 
 
@@ -163,6 +199,15 @@ def refusal(order: Open, zone: Zone | None, at: datetime, reason: Reason) -> Run
         program_id=order.program_id,
         reason=reason,
     )
+
+
+def refused_part(part: QueuedPart, order: Enqueue, zone: Zone | None, at: datetime, reason: Reason) -> RunEvent:
+    """Return the report of a watering that could not join the queue."""
+    asked = Open(
+        id=order.id, issued_at=order.issued_at, expires_at=order.expires_at, actor=order.actor, run_id=part.run_id,
+        zone_id=part.zone_id, dose=part.dose, program_id=order.program_id,
+    )  # fmt: skip
+    return refusal(asked, zone, at, reason)
 
 
 def unanswered(runs: Iterable[Run]) -> tuple[Run, ...]:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from irrigation.model import Condition, Dose, DryDays, Expected, Group, Window
+from irrigation.model import Condition, Dose, DryDays, Expected, Group, QueuePolicy, Window
 from server.errors import Refused
 from server.planning import Draft
 from server.records import HouseRules
@@ -36,6 +37,13 @@ class Water(Body):
     """`POST /zones/{zone_id}/runs`."""
 
     dose: Dose
+    queue: QueuePolicy | None = None
+
+
+class RunProgram(Body):
+    """`POST /programs/{program_id}/run`; it may come without a body."""
+
+    queue: QueuePolicy = QueuePolicy.APPEND
 
 
 class HoldBody(Body):
@@ -103,17 +111,28 @@ class Preview(Body):
 
 def body(model: type[T]) -> Any:
     """A dependency that gives the request's body as `model`."""
-    adapter = TypeAdapter(model)
 
     async def parse(request: Request) -> T:
-        raw = await read(request)
-        # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
-        value = adapter.validate_json(raw)
-        json.loads(raw, object_pairs_hook=_no_duplicates)
-        return value
+        return await parsed(request, model)
 
     typed: Callable[[Request], Awaitable[T]] = parse
     return Depends(typed)
+
+
+async def parsed(request: Request, model: type[T]) -> T:
+    """Return the request's body as `model`."""
+    raw = await read(request)
+    # First pydantic, whose parser bounds the depth; only then the look for duplicate keys, which recurses.
+    value: T = _adapter(model).validate_json(raw)
+    json.loads(raw, object_pairs_hook=_no_duplicates)
+    return value
+
+
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return _made(model)
+
+
+_made = cache(TypeAdapter[Any])
 
 
 def described(model: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ STATUS = {
     "edited-meanwhile": 409,
     "farm-held-by-stop": 409,
     "key-reused": 409,
+    "nothing-to-give": 409,
     "nothing-to-skip": 409,
     "round-begun": 409,
     "too-many-agreements": 409,

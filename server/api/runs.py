@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from server.api.body import Water, body, described, read
-from server.api.doors import InFarm, Key, Made, MaybeKey, OfProgram, OfRun, OfZone, SignedIn
+from server.api.body import RunProgram, Water, body, described, parsed, read
+from server.api.doors import InFarm, InThisFarm, Key, Made, MaybeKey, OfProgram, OfRun, OfZone, SignedIn
 from server.ledger import history
+from server.queueing import waiting
 from server.records import RunRecord
 from server.shapes import Json
 
@@ -18,8 +19,12 @@ router = APIRouter(tags=["runs"])
 async def water(
     request: Request, found: OfZone, account: SignedIn, made: Made, key: Key, given: Annotated[Water, body(Water)]
 ) -> Json:
-    """Water a zone now."""
-    run = await made.watering.ask(account, found.farm, found.thing, given.dose, key=key, request=await _mark(request))
+    """Water a zone now, or with `queue` when its turn has come."""
+    mark = await _mark(request)
+    if given.queue is None:
+        run = await made.watering.ask(account, found.farm, found.thing, given.dose, key=key, request=mark)
+    else:
+        run = await made.queueing.ask(account, found.farm, found.thing, given.dose, given.queue, key=key, request=mark)
     return found.farm.run_shape(run)
 
 
@@ -44,11 +49,18 @@ async def stop(found: OfRun, account: SignedIn, made: Made) -> Json:
     return found.farm.run_shape(run)
 
 
-@router.post("/programs/{program_id}/run", status_code=202)
+@router.get("/farms/{farm_id}/queue")
+async def queue(view: InThisFarm) -> Json:
+    """What waits its turn, in the order in which it is expected; what will find none in its time comes last."""
+    return {"queue": waiting(view)}
+
+
+@router.post("/programs/{program_id}/run", status_code=202, openapi_extra=described(RunProgram))
 async def run_program(request: Request, found: OfProgram, account: SignedIn, made: Made, key: MaybeKey) -> Json:
-    """Water all that a program waters, now."""
+    """Water all that a program would give today, each zone in its turn."""
+    given = await parsed(request, RunProgram) if await read(request) else RunProgram()
     mark = await _mark(request)
-    asked = await made.watering.ask_program(account, found.farm, found.thing, key=key, request=mark)
+    asked = await made.queueing.ask_program(account, found.farm, found.thing, given.queue, key=key, request=mark)
     return {"runs": [found.farm.run_shape(run) for run in asked]}
 
 

@@ -38,7 +38,7 @@ describe('the age of a reading', () => {
 
 describe('a run', () => {
   it.each<[RunState, string | null]>([
-    ['asked', 'pending'], ['accepted', 'pending'], ['opening', 'pending'], ['open', 'open'], ['watering', 'watering'], ['closing', 'closing'],
+    ['asked', 'pending'], ['queued', 'queued'], ['accepted', 'pending'], ['opening', 'pending'], ['open', 'open'], ['watering', 'watering'], ['closing', 'closing'],
     ['done', null], ['stopped', null], ['refused', 'failed'], ['expired', 'failed'], ['failed', 'failed'], ['interrupted', 'failed'],
   ])('that is %s looks %s', (state, look) => {
     expect(runLook(run('r', 'a', { state, opened_at: at(-5) }), NOW)).toBe(look);

@@ -2,8 +2,10 @@ import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/sv
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import WaterSheet from '../src/components/WaterSheet.svelte';
 import ZoneCard from '../src/components/ZoneCard.svelte';
+import QueueList from '../src/components/QueueList.svelte';
 import RunBlock from '../src/components/RunBlock.svelte';
 import { Farm } from '../src/lib/farm.svelte';
+import { queue } from '../src/lib/present';
 import type { Run, Zone } from '../src/lib/types';
 import { at, NOW, run, snapshot, zone } from './farm';
 
@@ -63,6 +65,20 @@ describe('the water sheet', () => {
     expect(sent[0]).toMatchObject({ path: '/api/v1/zones/a/runs', method: 'POST', body: { dose: { minutes: 25 } } });
     expect(sent[0]!.key).toMatch(/^[A-Za-z0-9_-]{8,64}$/);
     expect(farm.snapshot!.runs.r1?.state).toBe('asked');
+  });
+
+  it('offers a place after the others while the source is busy, and not otherwise', async () => {
+    const farm = farmWith();
+    sheet(farm);
+    expect(screen.queryByTestId('water-after')).toBeNull();
+    cleanup();
+    const other = zone('b', { run_id: 'rb' });
+    farm.snapshot = snapshot([zone('a'), other], [run('rb', 'b', { state: 'watering', opened_at: at(-60), closes_at: at(600) })]);
+    render(WaterSheet, { farm, view: farm.views.find((view) => view.zone.id === 'a')!, onclose: () => {} });
+    answer = async () => json(202, run('r1', 'a', { state: 'queued', turn_at: at(600) }));
+    await fireEvent.click(id('water-after'));
+    await waitFor(() => expect(farm.snapshot!.runs.r1?.state).toBe('queued'));
+    expect(sent[0]!.body).toEqual({ dose: { minutes: 20 }, queue: 'append' });
   });
 
   it('is prefilled with the last dose of the zone', () => {
@@ -235,5 +251,40 @@ describe('the block of a run', () => {
     block(run('r1', 'a', { state: 'closing', opened_at: at(-60), closes_at: at(760) }));
     expect(screen.queryByTestId('stop')).toBeNull();
     expect(screen.getByText(/Đang đóng/)).toBeTruthy();
+  });
+});
+
+describe('the queue', () => {
+  const waiting = [
+    run('late', 'a', { state: 'queued', turn_at: null }),
+    run('second', 'a', { state: 'queued', turn_at: at(1200) }),
+    run('first', 'a', { state: 'queued', turn_at: at(600), dose: { minutes: 7 } }),
+  ];
+
+  it('shows what waits in the order of its turns, with a way out for each', async () => {
+    const farm = farmWith(zone('a', { name: 'Dâu tây' }), waiting);
+    render(QueueList, { farm, runs: queue(farm.snapshot!) });
+    const rows = screen.getAllByTestId('queued');
+    expect(rows.map((row) => row.dataset.run)).toEqual(['first', 'second', 'late']);
+    expect(rows[0]!.textContent).toMatch(/Dâu tây.*7 phút.*dự kiến.*12:10/);
+    expect(rows[2]!.textContent).toContain('chưa biết khi nào có nước');
+    answer = async () => json(202, run('first', 'a', { state: 'queued', stopping: true }));
+    await fireEvent.click(screen.getAllByTestId('cancel-queued')[0]!);
+    await waitFor(() => expect(farm.snapshot!.runs.first?.stopping).toBe(true));
+    expect(sent[0]).toMatchObject({ path: '/api/v1/runs/first/stop', method: 'POST' });
+  });
+
+  it('is nothing while nothing waits', () => {
+    render(QueueList, { farm: farmWith(), runs: [] });
+    expect(screen.queryByTestId('queue')).toBeNull();
+  });
+
+  it('says on the card that the zone waits, not that it waters', () => {
+    const farm = farmWith(zone('a', { run_id: 'first' }), [waiting[2]!]);
+    card(farm);
+    expect(id('zone-card').dataset.look).toBe('queued');
+    expect(id('zone-card').textContent).toContain('Đang chờ đến lượt');
+    expect(id('zone-card').textContent).not.toContain('Đang tưới');
+    expect(farm.busy).toBe(false);
   });
 });

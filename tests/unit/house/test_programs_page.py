@@ -22,12 +22,14 @@ from irrigation.model import (
     Knowledge,
     MakeUp,
     PlanState,
+    Queued,
     Skip,
     Source,
     Timetable,
     Zone,
 )
 from irrigation.planner import compile_timetable
+from irrigation.queue import QUEUE_LIFE
 from irrigation.verdict import with_latches
 from server.farms import HouseholdFile, RotaFile
 from server.rules import ProgramRules
@@ -35,7 +37,7 @@ from server.rules import ProgramRules
 PAGE = (Path(__file__).parents[3] / "docs/programs.md").read_text()
 EXAMPLES = re.findall(
     r"```json\n(.*?)```\n```starts from=([\d-]+(?: [\d:]+)?) days=(\d+)"
-    r"(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?( in-turns)?\n(.*?)```",
+    r"(?: cut=(\S+) after_min=(\d+)(?: told_min=(\d+))?)?( in-turns)?(?: now=(\S+) queue=(\S+))?\n(.*?)```",
     PAGE,
     re.DOTALL,
 )
@@ -101,7 +103,7 @@ def test_the_page_has_an_example_of_every_setting() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0][13:60])
 def test_an_example_starts_when_the_page_says(example: tuple[str, ...]) -> None:
-    written, first, days, cut, after_min, told_min, by_turns, starts = example
+    written, first, days, cut, after_min, told_min, by_turns, at, queue, starts = example
     rules = ProgramRules.model_validate_json(json.dumps({"name": "Example"} | json.loads(written)))
     now = datetime.fromisoformat(first).replace(tzinfo=TZ)
     program = rules.program("example", datetime(2020, 1, 1, tzinfo=UTC))
@@ -113,8 +115,26 @@ def test_an_example_starts_when_the_page_says(example: tuple[str, ...]) -> None:
     if cut:
         begun = next(one for one in table.entries if one.zone_id == cut)
         table = after_trouble(farm, begun, int(after_min), int(told_min or after_min), int(days))
+    if queue:
+        table = with_queue(farm, datetime.fromisoformat(f"{first}T{at}").replace(tzinfo=TZ), queue, int(days))
     everything: list[Entry | Skip] = [*table.entries, *table.skipped]
-    assert [told(one) for one in everything] == [line for line in starts.splitlines() if not line.startswith("given ")]
+    by_hand = [
+        f"{one.start.astimezone(TZ):%Y-%m-%d %H:%M} {one.run_id} by hand" for one in table.queue or () if one.start
+    ]
+    expected = [line for line in starts.splitlines() if not line.startswith("given ")]
+    assert by_hand + [told(one) for one in everything] == expected
+
+
+def with_queue(farm: Farm, now: datetime, asked: str, days: int) -> Timetable:
+    """The plan when these were asked for, as zone:minutes:policy."""
+    waiting = tuple(
+        Queued(
+            run_id=f"{zone_id} {minutes} min", zone_id=zone_id, dose=Dose(minutes=float(minutes)), since=now,
+            until=now + QUEUE_LIFE, front=policy != "append",
+        )
+        for zone_id, minutes, policy in (one.split(":") for one in asked.split(","))
+    )  # fmt: skip
+    return compile_timetable(farm, PlanState(known=Knowledge(queue=waiting)), now, days=days, version=1)
 
 
 def after_trouble(farm: Farm, entry: Entry, after_min: int, told_min: int, days: int) -> Timetable:

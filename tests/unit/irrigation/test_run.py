@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from irrigation.run import ENDS, MOVES, UNDER_WAY, VALVE_MAY_BE_OPEN, IllegalMove, RunState, advance, observe
 
-LIFE = (*(RunState(name) for name in ["asked", "accepted", "opening", "open", "watering", "closing"]), RunState.DONE)
+LIFE = (
+    *(RunState(name) for name in ["asked", "queued", "accepted", "opening", "open", "watering", "closing"]),
+    RunState.DONE,
+)
 states = st.sampled_from(RunState)
 reports = st.lists(st.sampled_from(sorted(UNDER_WAY)), max_size=8)
 

@@ -325,19 +325,6 @@ async def test_a_hold_ends_in_the_future_and_within_reason(coop: Coop, days: int
         assert (answer.status_code, answer.json()["field"]) == (422, "until")
 
 
-async def test_a_program_waters_all_its_zones_now(coop: Coop) -> None:
-    await coop.gateway_up()
-    async with coop.client("mai") as mai:
-        answer = await mai.post("/programs/sang-dau-tay/run", headers=KEY)
-        runs = answer.json()["runs"]
-        assert answer.status_code == 202
-        assert [(run["zone_id"], run["program_id"]) for run in runs] == [
-            ("dau-tay", "sang-dau-tay"), ("rau-cai-meo", "sang-dau-tay"),
-        ]  # fmt: skip
-        assert (await mai.post("/programs/sang-dau-tay/run", headers=KEY)).json()["runs"] == runs
-        assert len(coop.link.commands("open")) == 2
-
-
 async def test_a_run_whose_report_is_lost_ends_when_its_board_shows_the_valve_closed(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:

@@ -98,12 +98,12 @@ export class Farm {
   }
 
   /** Asks for water once. No answer within 10 s is a failure that says so; nothing is sent again by itself. */
-  async water(zoneId: string, dose: Dose): Promise<boolean> {
+  async water(zoneId: string, dose: Dose, queue?: 'append'): Promise<boolean> {
     if (this.offline) return false;
     const order: Order = { key: newKey(), zoneId, dose, askedAt: this.now, phase: 'sending', reason: '', field: null };
     this.#setOrder(zoneId, order);
     try {
-      const run = await call<Run>(`/zones/${zoneId}/runs`, { method: 'POST', body: { dose }, key: order.key, lang: lang() });
+      const run = await call<Run>(`/zones/${zoneId}/runs`, { method: 'POST', body: queue ? { dose, queue } : { dose }, key: order.key, lang: lang() });
       const cancelled = this.orders[zoneId]?.phase === 'cancelling';
       if (this.snapshot) this.snapshot = mergeRun(this.snapshot, run);
       if (this.orders[zoneId]?.key === order.key) this.#setOrder(zoneId, null);

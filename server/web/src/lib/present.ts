@@ -20,7 +20,7 @@ export interface Order {
 }
 
 export type Look =
-  | 'close_failed' | 'quarantined' | 'failed' | 'sending' | 'pending' | 'cancelling' | 'open' | 'no_flow' | 'watering' | 'closing'
+  | 'close_failed' | 'quarantined' | 'failed' | 'sending' | 'pending' | 'queued' | 'cancelling' | 'open' | 'no_flow' | 'watering' | 'closing'
   | Soil | 'stale' | 'unknown';
 
 export interface ZoneView {
@@ -71,6 +71,8 @@ export function runLook(run: Run, now: number): Look | null {
     case 'accepted':
     case 'opening':
       return 'pending';
+    case 'queued':
+      return 'queued';
     case 'open':
       return run.has_meter && run.opened_at && now - Date.parse(run.opened_at) > NO_FLOW_AFTER_MS ? 'no_flow' : 'open';
     case 'watering':
@@ -106,7 +108,7 @@ export function unheardSince(snapshot: Snapshot, zone: Zone, offline: boolean): 
 }
 
 const RANKS: Record<Look, number> = {
-  close_failed: 0, quarantined: 1, failed: 1, sending: 2, pending: 2, cancelling: 2, open: 2, no_flow: 2, watering: 2, closing: 2,
+  close_failed: 0, quarantined: 1, failed: 1, sending: 2, pending: 2, queued: 2, cancelling: 2, open: 2, no_flow: 2, watering: 2, closing: 2,
   dry: 3, stale: 4, unknown: 4, fine: 5, wet: 5,
 };
 
@@ -159,6 +161,13 @@ export function receipts(snapshot: Snapshot, now: number, dismissed: ReadonlySet
       (run.state === 'done' || run.state === 'stopped') && run.ended_at !== null && run.opened_at !== null &&
       now - Date.parse(run.ended_at) < RECEIPT_MS && !dismissed.has(run.id),
   );
+}
+
+/** The runs that wait their turn, in the order in which it is expected; those without one last. */
+export function queue(snapshot: Snapshot): Run[] {
+  const turn = (run: Run): number => (run.turn_at ? Date.parse(run.turn_at) : Infinity);
+  return Object.values(snapshot.runs).filter((run) => run.state === 'queued')
+    .sort((a, b) => turn(a) - turn(b) || Date.parse(a.asked_at) - Date.parse(b.asked_at));
 }
 
 /** How far a run has come, 0 to 1, by what its dose counts. */

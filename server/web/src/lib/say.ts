@@ -40,6 +40,9 @@ export const expiresLine = (run: Run, now: number): string => {
   return left !== null && left > 0 ? t('run.expires_in', { n: left }) : t('run.expiring');
 };
 
+export const turnLine = (run: Run, now: number, tz: string): string =>
+  run.turn_at ? t('queue.turn', { when: moment(Date.parse(run.turn_at), now, tz) }) : t('queue.no_turn');
+
 export const leftText = (run: Run, now: number): string =>
   run.closes_at ? countdown((Date.parse(run.closes_at) - now) / 1000) : '–';
 
@@ -96,6 +99,8 @@ export function lookDetail(view: ZoneView, snapshot: Snapshot, now: number, tz: 
       return t('order.cancelling');
     case 'pending':
       return run ? expiresLine(run, now) : '';
+    case 'queued':
+      return run ? turnLine(run, now, tz) : '';
     case 'open':
     case 'watering':
     case 'closing':

@@ -21,7 +21,7 @@ export type Dose =
   | { depth_mm: number; max_minutes?: number };
 
 export type RunState =
-  | 'asked' | 'accepted' | 'opening' | 'open' | 'watering' | 'closing' | 'done'
+  | 'asked' | 'queued' | 'accepted' | 'opening' | 'open' | 'watering' | 'closing' | 'done'
   | 'refused' | 'expired' | 'failed' | 'interrupted' | 'stopped';
 
 export interface Run {
@@ -44,6 +44,8 @@ export interface Run {
   has_meter: boolean;
   /** A person has asked it to stop; the board has not confirmed it yet. */
   stopping?: boolean;
+  /** When one that waits in the queue may expect to begin; null where nothing is foreseen. */
+  turn_at?: string | null;
   reason: { code: string; params: Params } | null;
 }
 
