@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from irrigation.farm import Farm
 from irrigation.flow import FlowProfile, only_within
 from irrigation.knowledge import Knowledge, SourceTrouble
-from irrigation.rota import Rota, Round, Shortage, merged, rounds
+from irrigation.rota import Rota, Shortage, merged
+from irrigation.rounds import Round, rounds
 from irrigation.site import Source, Zone
 from irrigation.source import gives_again
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from irrigation.rota import Rota, Round, ShareUnit, Turn, on_offer
+from irrigation.rota import Rota, ShareUnit
+from irrigation.rounds import Round, Turn, on_offer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

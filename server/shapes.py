@@ -8,7 +8,7 @@ from typing import Any
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.dose import asked_s, expected_litres
 from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Skip, Swap, Timetable, Zone
-from irrigation.rota import Turn
+from irrigation.rounds import Turn
 from irrigation.run import UNDER_WAY
 from irrigation.water_account import RoundAccount, WaterAccount
 from server import rules

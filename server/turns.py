@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from irrigation.model import Knowledge, Loan, Rota, Source, Swap, Zone
-from irrigation.rota import Round, Turn
+from irrigation.rounds import Round, Turn
 from irrigation.turns import rotas_in_force, rounds_in_force
 from irrigation.water_account import Received, RoundAccount, accounts, estimated_litres, share_outside
 from server.errors import Refused

@@ -14,8 +14,9 @@ from firmware_sim.history import STEP, Past, live
 from firmware_sim.layout import field_settings
 from firmware_sim.settings import FieldSettings
 from firmware_sim.world import World
-from irrigation.model import Dose, Farm, Result
+from irrigation.model import Dose, Farm, Knowledge, Result
 from irrigation.run import RunState, advance
+from irrigation.turns import Turns
 
 NOW = datetime(2026, 11, 24, 3, 7, tzinfo=UTC)
 DAYS = 4
@@ -66,6 +67,14 @@ def test_litres_are_what_flowed_while_the_valve_was_open(past: Past, farm: Farm)
         assert end.litres == pytest.approx(zone.flow_l_min * end.open_s / 60, rel=0.02)
         if end.dose.litres is not None:
             assert end.litres == pytest.approx(end.dose.litres, rel=0.02)
+
+
+def test_the_streams_zones_watered_in_their_households_turns_only(past: Past, farm: Farm) -> None:
+    turns = Turns(farm, Knowledge(), NOW - timedelta(days=DAYS), NOW)
+    by_turns = [events for events in _runs(past).values() if turns.bind(farm.zone(events[0].zone_id))]
+    assert {farm.zone(events[0].zone_id).household_id for events in by_turns} == {"mai", "lan"}
+    for events in by_turns:
+        assert turns.hold(farm.zone(events[0].zone_id), events[0].at, events[-2].at)
 
 
 def test_a_source_never_gave_more_than_it_has(past: Past, farm: Farm) -> None:

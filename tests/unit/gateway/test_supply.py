@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.messages import Reason
+from contract.messages import Outcome, Reason
 from gateway.planning.runs import Run
 from gateway.planning.supply import Dry, after_dry, after_end
 from irrigation.model import Farm, Household, Rota, Share, ShareUnit, Shortage, SourceTrouble, Trouble
@@ -76,6 +76,14 @@ def dry(office: Office, zone_id: str, at: datetime) -> None:
         f.report(order, RunState.FAILED, at + MINUTE, litres=0.0, open_s=60.0, reason=Reason(code="no-flow")),
         now=at + MINUTE,
     )
+
+
+def test_a_persons_order_is_not_bound_by_turns(tmp_path: Path) -> None:
+    office = Office(tmp_path / "journal.sqlite3")
+    office.hear("board-1")
+    office.configure(by_turns())  # at 10:00 at the farm it is nobody's turn
+    reply = office.orders.handle(f.open_order("beans", NOW), NOW)
+    assert reply.outcome is Outcome.ACCEPTED
 
 
 def test_what_a_source_lacked_is_kept_and_moves_the_turns(tmp_path: Path) -> None:

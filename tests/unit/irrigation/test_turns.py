@@ -31,7 +31,7 @@ from irrigation.model import (
     Zone,
 )
 from irrigation.planner import compile_timetable
-from irrigation.rota import Turn
+from irrigation.rounds import Turn
 from irrigation.turns import Turns, after_troubles, rotas_in_force, rounds_in_force
 from tests.unit.irrigation.farms import NOTHING, everything, farm, nows, program, source, zone
 from tests.unit.irrigation.rich import Night, length, rich_farms
