@@ -35,18 +35,20 @@ def carried_after(known: Knowledge, done: Iterable[Entry | Skip]) -> Knowledge:
     """Return what is known after these have been carried out or passed over: what each says that it carries on."""
     carried = {(each.program_id, each.zone_id): each for each in known.carried}
     for one in done:
-        after, before = one.params.get("carried_s"), one.params.get("owed_s", 0.0)
-        held = carried.get((one.program_id, one.zone_id))
-        if (
-            isinstance(after, (int, float))
-            and isinstance(before, (int, float))
-            and (held is None or held.due < one.due)
-        ):
-            carried[one.program_id, one.zone_id] = Carried(
-                program_id=one.program_id, zone_id=one.zone_id, seconds=after, before_s=before,
-                by=one.id, due=one.due,
-            )  # fmt: skip
+        after, held = carried_by(one), carried.get((one.program_id, one.zone_id))
+        if after is not None and (held is None or held.due < one.due):
+            carried[one.program_id, one.zone_id] = after
     return replace(known, carried=tuple(carried[key] for key in sorted(carried)))
+
+
+def carried_by(one: Entry | Skip) -> Carried | None:
+    """Return what a due watering leaves to the next of its program and zone; None when it says nothing of it."""
+    after, before = one.params.get("carried_s"), one.params.get("owed_s", 0.0)
+    if not isinstance(after, (int, float)) or not isinstance(before, (int, float)):
+        return None
+    return Carried(
+        program_id=one.program_id, zone_id=one.zone_id, seconds=after, before_s=before, by=one.id, due=one.due
+    )
 
 
 def _with_flow(zone: Zone, flow_l_min: float) -> Zone:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import date, time
+from functools import lru_cache
 
 from irrigation.starts import start_key
 
@@ -12,7 +13,7 @@ _REST = ".r"
 def due_id(program_id: str, day: date, start: time | str, zone_id: str) -> str:
     """Return the id of a due watering: `program:date:start:zone`, or stumps and a hash where that is too long."""
     at = start_key(start) if isinstance(start, time) else start
-    on = f"{day.year:04}{day.month:02}{day.day:02}"
+    on = _date(day)
     full = f"{program_id}:{on}:{at}:{zone_id}"
     if len(full) <= _LONGEST_ID:
         return full
@@ -38,3 +39,8 @@ def is_rest(entry_id: str) -> bool:
 def is_later_part(id_: str) -> bool:
     """Whether the id is that of a part after the first, and not of a rest."""
     return "." in id_ and not is_rest(id_)
+
+
+@lru_cache(maxsize=1024)  # asked thousands of times for the days of one plan
+def _date(day: date) -> str:
+    return day.isoformat().replace("-", "")

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from irrigation.base_plan import base_plan, in_their_turns
-from irrigation.carried import carried_after, dryness, with_learned_flows
+from irrigation.carried import carried_by, dryness, with_learned_flows
 from irrigation.dose import asked_s, scaled
 from irrigation.former import Versions
-from irrigation.knowledge import Knowledge, Trouble
+from irrigation.knowledge import Trouble
 from irrigation.making_up import made_up
 from irrigation.model import Entry, Farm, IfLate, PlanState, Rule, Skip, Timetable, Zone
 from irrigation.occurrence import Firing, Piece, Sequencer, TooLittle, firings, in_sequence
@@ -183,8 +183,8 @@ class _Plan:
 
     def _carry(self, firing: Firing, one: Entry | Skip) -> None:
         """Note what is owed after `one` for the program's next due watering of that zone."""
-        if "carried_s" in one.params:
-            after = carried_after(Knowledge(), [one]).carried[0]
+        after = carried_by(one)
+        if after is not None:
             self._carried[firing.program.id, one.zone_id] = after
 
     # --- where it runs ---

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from irrigation.bounds import STRICT, within
@@ -99,6 +100,7 @@ def clock(at: time, what: str) -> time:
     return at
 
 
+@lru_cache(maxsize=1024)  # as in irrigation.identity
 def start_key(start: Start, repeat: int = 0) -> str:
     """Return how a start is called in the ids of its due waterings: 0530, sunrise-m30, 0530r2 for its second repeat."""
     if isinstance(start, time):
