@@ -204,7 +204,7 @@ class Gateway:
             self.wakes.at("expiry", self.orders.next_expiry(), self._look.set)
             self.wakes.at("skip", self.plan.next_skip(now), self._look.set)
             self.wakes.at("rest", self.plan.rests.next_end(now), self._replan)
-            self.wakes.at("condition", self.plan.next_judgement(now), self._replan)
+            self.wakes.at("condition", self.plan.next_look(now), self._replan)
             self.wakes.at("daily", self.plan.next_daily(now), self._replan)
 
     def _compile(self, now: datetime) -> bool:

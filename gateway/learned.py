@@ -10,7 +10,20 @@ from gateway.journal import Journal
 from gateway.planning import learning, supply
 from gateway.planning.runs import Run
 from irrigation.carried import carried_after
-from irrigation.model import Carried, Entry, Farm, Former, Knowledge, Shortage, Skip, SourceTrouble, Zone
+from irrigation.condition import ConditionKind, Observed
+from irrigation.model import (
+    Carried,
+    Entry,
+    Farm,
+    Former,
+    Knowledge,
+    Shortage,
+    Skip,
+    SourceTrouble,
+    Trouble,
+    Zone,
+)
+from irrigation.source import after_level
 from irrigation.turns import after_troubles
 
 FORMER_KEPT = timedelta(days=1)
@@ -56,6 +69,10 @@ class Learned:
             self._former = former
             self._journal.note("former", tuple[Former, ...], former)
 
+    def trouble(self, source_id: str) -> SourceTrouble | None:
+        """Return why a source gives nothing now; None when it does."""
+        return self._troubles.get(source_id)
+
     def ended(self, run: Run, farm: Farm | None, code: str | None = None) -> None:
         """Take what the end of a run tells of its zone's flow, and of its source; `code` is why it ended, if told."""
         zone = next((zone for zone in farm.zones if zone.id == run.zone_id), None) if farm else None
@@ -74,7 +91,27 @@ class Learned:
             self._dry = self._dry | {source_id: dry}
             self._journal.note("dry", _Dry, self._dry)
         trouble, at = supply.after_dry(before, dry, run, code)
-        if trouble == before:
+        self._troubled(source_id, trouble, at, farm)
+
+    def levelled(self, farm: Farm, observed: Iterable[Observed], now: datetime) -> bool:
+        """Follow the troubles of sources to their levels; return whether one has come or gone.
+
+        A level that is older than a trouble says nothing of it. A source that was low and whose level nobody tells any
+        more is believed to have filled after its `recovery_min`.
+        """
+        before = self._troubles
+        levels = {one.subject_id: one for one in observed if one.kind is ConditionKind.SOURCE_LOW}
+        for source in farm.sources:
+            trouble, level = self._troubles.get(source.id), levels.get(source.id)
+            if level is not None and now - level.at <= supply.LEVEL_AGE:
+                if trouble is None or level.at > trouble.since:
+                    self._troubled(source.id, after_level(source, trouble, level.value, level.at), level.at, farm)
+            elif trouble is not None and trouble.kind is Trouble.LOW and supply.filled(source, trouble, level, now):
+                self._troubled(source.id, None, now, farm)
+        return self._troubles != before
+
+    def _troubled(self, source_id: str, trouble: SourceTrouble | None, at: datetime, farm: Farm) -> None:
+        if trouble == self._troubles.get(source_id):
             return
         others = {each: one for each, one in self._troubles.items() if each != source_id}
         troubles = others if trouble is None else others | {source_id: trouble}

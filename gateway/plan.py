@@ -32,7 +32,9 @@ from gateway.weather import Weather
 from irrigation.base_plan import handed_over_at_rest
 from irrigation.calendar import local_to_utc
 from irrigation.carried import carried_after
+from irrigation.condition import LEAD
 from irrigation.model import Entry, Farm, Knowledge, Queued, QueuePlace, Skip, Timetable
+from irrigation.source import gives_again
 from irrigation.verdict import final_from, has_conditions, next_judgement, turned, with_left_out
 
 log = logging.getLogger(__name__)
@@ -192,6 +194,18 @@ class Plan:
             return False
         return turned(self.farm, self.known(self.farm), self.timetable, self._fixed_ids, now)
 
+    def levelled(self, now: datetime) -> bool:
+        """Follow the sources' levels; return whether one is low, or is not any more. Inside a transaction."""
+        return self.farm is not None and self.learned.levelled(self.farm, self.known(self.farm).observed, now)
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """Return the next judgement, or when the end of a source's trouble that lasts must be put off."""
+        looks = [self.next_judgement(now)]
+        for source in self.farm.sources if self.farm else ():
+            trouble = self.learned.trouble(source.id)
+            looks.append(None if trouble is None else gives_again(source, trouble, now) - LEAD)
+        return min((at for at in looks if at is not None and at > now), default=None)
+
     def known(self, farm: Farm) -> Knowledge:
         """Return what was learned and measured, as the planner takes it."""
         return self.weather.known(farm, self.learned.known(farm))
@@ -283,6 +297,7 @@ class Plan:
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
         self._locked = self._locked_zones(farm, now)
+        self.learned.levelled(farm, self.known(farm).observed, now)
         waiting = queueing.since_known(self.queued(), self._journal.run)
         queue = tuple(one for one in waiting if one.zone_id not in self._locked)
         known = replace(self.known(farm), make_ups=self.rests.to_place(self._locked, now), queue=queue)

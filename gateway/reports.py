@@ -69,7 +69,10 @@ class Reports:
     def _measured(self, node_id: str, records: Iterable[Reading | Event], now: datetime) -> bool:
         """Take what was measured; return whether a condition says something else of a watering by it."""
         readings = [one for one in records if isinstance(one, Reading)]
-        return self._plan.weather.measured(node_id, readings, self._plan.farm, now) and self._plan.turned(now)
+        if not self._plan.weather.measured(node_id, readings, self._plan.farm, now):
+            return False
+        levelled = self._plan.levelled(now)
+        return self._plan.turned(now) or levelled
 
     def _event(self, node_id: str, event: Event, now: datetime) -> tuple[tuple[Reply, ...], bool]:
         """Follow one event and pass it on; return the ends of orders, and whether the plan must be looked at again."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from irrigation.condition import LEAD
 from irrigation.knowledge import SourceTrouble, Trouble
 from irrigation.site import Source
 
@@ -45,9 +46,12 @@ def gives_again(source: Source, trouble: SourceTrouble | None, now: datetime) ->
     """Return from when on the source is planned with: `now`, or the end of its recovery time that is running.
 
     A trouble that lasts is looked at anew after each `recovery_min`, counted from its beginning, so that a plan
-    compiled at any moment between says the same.
+    compiled at any moment between says the same. One that is measured (a low level, no power) is over when it is said
+    so: as long as it lasts, the next look is put off `LEAD` before it comes, in time to tell the boards.
     """
     if trouble is None:
         return now
+    if trouble.kind is not Trouble.RAN_DRY:
+        now += LEAD
     rest = timedelta(minutes=source.recovery_min)
     return trouble.since + rest * ((now - trouble.since) // rest + 1) if now >= trouble.since else trouble.since + rest

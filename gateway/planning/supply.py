@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.planning.runs import Run
-from irrigation.model import SourceTrouble, Trouble
+from irrigation.condition import Observed
+from irrigation.model import Source, SourceTrouble, Trouble
 
 NO_FLOW = "no-flow"
 """The code with which a board ends a run whose meter saw nothing."""
 ZONES = 2
 """So many different zones must have stayed dry, with no water in any between, and all within `WITHIN`."""
 WITHIN = timedelta(hours=6)
+
+LEVEL_AGE = timedelta(minutes=60)
+"""A level counts for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +53,9 @@ def after_dry(
     if trouble is None and len({one.zone_id for one in dry}) >= ZONES:
         return SourceTrouble(kind=Trouble.RAN_DRY, since=dry[0].at), dry[0].at
     return trouble, ended_at
+
+
+def filled(source: Source, trouble: SourceTrouble, level: Observed | None, now: datetime) -> bool:
+    """Whether a source whose level is not told any more has had its time to fill, from the last word on."""
+    last = trouble.since if level is None else max(trouble.since, level.at)
+    return now - last >= timedelta(minutes=source.recovery_min)

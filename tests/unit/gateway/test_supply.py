@@ -1,15 +1,16 @@
 """The gateway learns from its zones' runs that a source gives nothing, keeps it, and moves the turns of those who wait."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from contract.messages import Outcome, Reason
+from contract.messages import Outcome, Quantity, Reading, Reason
 from gateway.planning.runs import Run
 from gateway.planning.supply import Dry, after_dry, after_end
-from irrigation.model import Farm, Household, Rota, Share, ShareUnit, Shortage, SourceTrouble, Trouble
+from irrigation.model import Farm, Household, Rota, Rule, SensorAt, Share, ShareUnit, Shortage, SourceTrouble, Trouble
 from irrigation.run import RunState
 from tests.unit.gateway import farm as f
 from tests.unit.gateway.office import NOW, Office
@@ -117,3 +118,77 @@ def test_what_a_source_lacked_is_kept_and_moves_the_turns(tmp_path: Path) -> Non
     assert again.plan.timetable is not None
     assert again.plan.timetable.entries[0].start == four + 99 * MINUTE
     assert Office(tmp_path / "journal.sqlite3").plan.learned.known(by_turns()).shortages == known.shortages
+
+
+# --- levels ---
+
+
+TANK = replace(
+    f.FARM.sources[0], low_pct=15.0, enough_pct=30.0, recovery_min=45.0,
+    level=SensorAt(node_id="board-2", sensor="tank"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path / "journal.sqlite3")
+    made.hear("board-1", "board-2")
+    yield made
+    made.db.close()
+
+
+def trouble(office: Office) -> SourceTrouble | None:
+    return office.plan.learned.trouble("tank")
+
+
+def level(pct: float, at: datetime) -> Reading:
+    return Reading(seq=1, sensor="tank", quantity=Quantity.LEVEL, value=pct, unit="%", at=at)
+
+
+def test_a_level_makes_the_source_low_until_it_has_risen_enough_over_a_restart(office: Office) -> None:
+    program = f.program("p", "beans", start="10:10")
+    office.configure(f.farm(sources=(TANK, f.FARM.sources[1]), programs=(program,)), 2)
+    assert not office.measure("board-2", level(20, NOW - 2 * MINUTE))
+    assert office.measure("board-2", level(14, NOW))
+    assert trouble(office) == SourceTrouble(kind=Trouble.LOW, since=NOW, level_pct=14)
+    office.plan.load()
+    assert trouble(office) is not None
+    office.plan.compile(NOW)
+    assert office.plan.timetable is not None
+    (entry, *_) = office.plan.timetable.entries
+    assert (entry.rule, entry.start) == (Rule.SOURCE_LOW, NOW + 45 * MINUTE)
+    assert office.plan.next_look(NOW) == NOW + 43 * MINUTE
+    later = NOW + 43 * MINUTE
+    office.clock_shows = later
+    assert not office.measure("board-2", level(29, later), now=later)
+    office.plan.compile(later)
+    assert office.plan.timetable.entries[0].start == NOW + 90 * MINUTE  # put off in time to tell the board
+    assert office.measure("board-2", level(30, later + MINUTE), now=later + MINUTE)
+    office.plan.compile(later + MINUTE)
+    assert trouble(office) is None
+    assert office.plan.timetable.entries[0].start == later + MINUTE
+
+
+def test_a_level_that_nobody_tells_any_more_is_believed_to_have_risen(office: Office) -> None:
+    farm = f.farm(sources=(TANK, f.FARM.sources[1]))
+    office.configure(farm, 2)
+    office.measure("board-2", level(10, NOW))
+    for minutes, low in ((59, True), (61, False)):
+        office.clock_shows = NOW + minutes * MINUTE
+        office.plan.compile(office.clock_shows)
+        assert (trouble(office) is not None) is low
+
+
+def test_a_level_of_before_the_pump_ran_dry_does_not_end_that(office: Office) -> None:
+    office.configure(f.farm(sources=(TANK, f.FARM.sources[1])), 2)
+    office.measure("board-2", level(80, NOW - MINUTE))
+    for zone_id, node_id in (("beans", "board-1"), ("plums", "board-1")):
+        run = f.accepted(zone_id)
+        office.journal.save_run(run)
+        failed = f.report(run, RunState.FAILED, litres=0.0, open_s=60.0, reason=Reason(code="no-flow"))
+        office.report(node_id, failed)
+    assert trouble(office) == RAN_DRY
+    assert not office.plan.levelled(NOW)
+    assert trouble(office) == RAN_DRY
+    assert office.measure("board-2", level(80, NOW + MINUTE), now=NOW + MINUTE)
+    assert trouble(office) is None

@@ -42,8 +42,10 @@ def test_a_pump_without_flow_for_long_enough_runs_dry() -> None:
 
 def test_a_trouble_is_looked_at_anew_after_each_recovery_time_whenever_that_is_asked() -> None:
     minute = timedelta(minutes=1)
-    asked = [gives_again(TANK, LOW, NOW + minutes * minute) - NOW for minutes in (0, 44, 45, 89)]
+    asked = [gives_again(TANK, DRY, NOW + minutes * minute) - NOW for minutes in (0, 44, 45, 89)]
     assert asked == [45 * minute, 45 * minute, 90 * minute, 90 * minute]
+    measured = [gives_again(TANK, LOW, NOW + minutes * minute) - NOW for minutes in (0, 42, 43, 87, 88)]
+    assert measured == [45 * minute, 45 * minute, 90 * minute, 90 * minute, 135 * minute]
     assert gives_again(TANK, None, NOW) == NOW
 
 
