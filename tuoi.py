@@ -21,6 +21,7 @@ COMMANDS: dict[str, Command] = {
     "edge": Command("edge", (), "edge", "one board in the field: its guard and agent, `check` and `calibrate`"),
     "gateway": Command("gateway", (), "gateway", "one farm: plans the water, hears the boards"),
     "server": Command("server", (), "server", "the cooperative: accounts, history and the phone app"),
+    "replay": Command("firmware_sim", ("replay",), "gateway", "days of a farm in seconds, from a scenario's file"),
     "field": Command("firmware_sim", ("field",), "demo", "a simulated field: soil, pipes, weather"),
 }
 
@@ -46,7 +47,8 @@ At the cooperative:
   tuoi server add-account --config server.toml NAME --role farmer --farm FARM
                                            lets a person sign in
 
-For development:
+For trying out and for development:
+  tuoi replay SCENARIO.toml                days of a farm in seconds: what would run, and why not
   tuoi field --config field.toml           a simulated field that the unchanged edge runs on
 
   tuoi COMMAND --help                      tells all options of a command

@@ -1,4 +1,4 @@
-"""`tuoi field` and `tuoi demo`."""
+"""`tuoi field`, `tuoi demo` and `tuoi replay`."""
 
 import argparse
 import sys
@@ -14,15 +14,22 @@ Boards connect with GPIOZERO_PIN_FACTORY=sim, TUOI_FIELD_SOCKET and TUOI_FIELD_N
 
 
 def main(argv: list[str]) -> int:
-    """Run `field` or `demo` with its arguments; return the exit code."""
+    """Run `field`, `demo` or `replay` with its arguments; return the exit code."""
     command, rest = (argv[0], argv[1:]) if argv else ("", [])
     if command == "demo":
         from firmware_sim.demo.cli import main as demo
 
         return demo(rest)
+    if command == "replay":
+        from firmware_sim.replay.cli import main as replay
+
+        return replay(rest)
     if command == "field":
         return _field(rest)
-    print("tuoi field --config FIELD.toml | tuoi demo [--port 8080] [--data DIR]", file=sys.stderr)
+    print(
+        "tuoi field --config FIELD.toml | tuoi demo [--port 8080] [--data DIR] | tuoi replay SCENARIO.toml",
+        file=sys.stderr,
+    )
     return 2
 
 

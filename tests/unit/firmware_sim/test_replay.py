@@ -1,0 +1,83 @@
+"""Scenarios in virtual time: each file of tests/scenarios runs as it expects, and the laws hold at any moment."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_sim.replay.cli import lines, load, main
+from firmware_sim.replay.run import replayed
+from firmware_sim.replay.scenario import Happening, Scenario
+
+FOLDER = Path(__file__).parents[2] / "scenarios"
+SCENARIOS = sorted(path for path in FOLDER.glob("*.toml") if path.name != "farm.toml")
+NIGHT = load(FOLDER / "night.toml")
+DAWN = datetime(2026, 11, 23, 4, 55)  # noqa: DTZ001 - farm-local
+
+
+def ran(scenario: Scenario) -> list[str]:
+    with replayed(scenario) as happened:
+        return lines(scenario, happened)
+
+
+def with_events(*events: Happening) -> Scenario:
+    return NIGHT.model_copy(update={"events": events, "end": datetime(2026, 11, 24)})  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_scenario_runs_as_it_expects(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert load(path).expect is not None
+    code = main([str(path), "--quiet"])
+    assert (code, capsys.readouterr().out.strip()) == (0, "as expected")
+
+
+def test_what_differs_is_told_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = (FOLDER / "night.toml").read_text(encoding="utf-8").replace("05:20 plum 10 min", "05:20 plum 11 min", 1)
+    (tmp_path / "night.toml").write_text(wrong, encoding="utf-8")
+    (tmp_path / "farm.toml").write_text((FOLDER / "farm.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    assert main([str(tmp_path / "night.toml"), "--language", "vi"]) == 1
+    out = capsys.readouterr().out
+    assert "-2026-11-23 05:20 plum 11 min" in out
+    assert "+2026-11-23 05:20 plum 10 min" in out
+    assert "Herbs đã được tưới, khác với lịch 23/11 lúc 05:10." in out
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("begin = 2026-11-23T00:00:00", "end: Field required"),
+        ('begin = 2026-11-23T00:00:00\nend = 2026-11-22T00:00:00\nfarm_file = "farm.toml"', "end must be after begin"),
+        ("not toml", "night.toml"),
+    ],
+)
+def test_a_file_at_fault_ends_with_2_and_says_where(
+    said: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "farm.toml").write_text((FOLDER / "farm.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "night.toml").write_text(said, encoding="utf-8")
+    assert main([str(tmp_path / "night.toml")]) == 2
+    assert told in capsys.readouterr().err
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 90))
+def test_a_gateway_restarted_at_any_moment_of_a_night_waters_exactly_what_it_would_have(minute: int, away: int) -> None:
+    down = DAWN + timedelta(minutes=minute, seconds=7)
+    up = down + timedelta(minutes=away)
+    assert ran(with_events(Happening(at=down, do="gateway-down"), Happening(at=up, do="gateway-up"))) == ran(
+        with_events()
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(6, 60))
+def test_an_edit_at_any_moment_changes_nothing_of_what_has_begun(minute: int) -> None:
+    edit = Happening(
+        at=DAWN + timedelta(minutes=minute),
+        do="edit",
+        program="dawn",
+        set={"zones": [{"zone_id": "tea", "dose": {"minutes": 5}}]},
+    )
+    assert ran(with_events(edit)) == ran(with_events())
