@@ -4,12 +4,14 @@ import argparse
 import json
 import sys
 import tomllib
+from datetime import datetime
 from difflib import unified_diff
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from contract.errors import ContractError
 from firmware_sim.replay.run import Happened, replayed
 from firmware_sim.replay.scenario import Scenario
 from irrigation.model import Decision, Result, Rule
@@ -43,6 +45,7 @@ EXAMPLE = """\
 example:
   tuoi replay tests/scenarios/night.toml
   tuoi replay tests/scenarios/night.toml --language vi
+  tuoi replay --from-ledger /etc/tuoi/server.toml --farm mai --from 2026-11-23T00:00 --to 2026-11-24T00:00
 
 exit code: 0 what was expected happened (or nothing was expected), 1 something else did, 2 the file is at fault"""
 
@@ -52,14 +55,18 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="tuoi replay", description=ABOUT, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("scenario", type=Path, metavar="SCENARIO.toml")
+    parser.add_argument("scenario", type=Path, nargs="?", metavar="SCENARIO.toml")
+    parser.add_argument("--from-ledger", type=Path, metavar="SERVER.toml", help="a past time of a farm in its place")
+    parser.add_argument("--farm", metavar="ID", help="with --from-ledger: which farm")
+    parser.add_argument("--from", dest="begin", type=datetime.fromisoformat, metavar="TIME", help="farm-local")
+    parser.add_argument("--to", dest="end", type=datetime.fromisoformat, metavar="TIME", help="farm-local")
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the sentences (en)")
     parser.add_argument("--quiet", action="store_true", help="only tell what differs from what was expected")
     args = parser.parse_args(argv)
     try:
-        scenario = load(args.scenario)
-    except (OSError, ValueError) as exc:
-        print(f"tuoi replay: {args.scenario}: {exc}", file=sys.stderr)
+        scenario = _asked(args)
+    except (OSError, ValueError, ContractError) as exc:
+        print(f"tuoi replay: {args.from_ledger or args.scenario or 'nothing to replay'}: {exc}", file=sys.stderr)
         return 2
     with replayed(scenario) as happened:
         if not args.quiet:
@@ -67,6 +74,18 @@ def main(argv: list[str]) -> int:
         differs = difference(scenario, happened)
     print(differs or "as expected" if scenario.expect is not None else "nothing was expected")
     return 1 if differs else 0
+
+
+def _asked(args: argparse.Namespace) -> Scenario:
+    if args.from_ledger is None:
+        if args.scenario is None:
+            raise ValueError("name a SCENARIO.toml, or --from-ledger SERVER.toml with --farm, --from and --to")
+        return load(args.scenario)
+    if args.farm is None or args.begin is None or args.end is None:
+        raise ValueError("--from-ledger needs --farm, --from and --to")
+    from firmware_sim.replay.past import past  # only here: it needs the server's database library
+
+    return past(args.from_ledger, args.farm, args.begin, args.end)
 
 
 def load(path: Path) -> Scenario:
