@@ -19,6 +19,7 @@ PROGRAM = {
 }  # fmt: skip
 HOLD = {"until": (NOW + timedelta(days=1)).isoformat(), "reason": ""}
 WATER = {"dose": {"minutes": 5}}
+FORECAST = {"issued_at": NOW.isoformat(), "rain": [{"hours": 24, "mm": 12}]}
 ROTA = {
     "unit": "minutes", "anchor": "2026-12-01T00:00:00Z", "period_days": 2,
     "shares": [{"household_id": "mai", "amount": 60}, {"household_id": "lan", "amount": 60}],
@@ -49,6 +50,9 @@ TABLE: dict[tuple[str, str], Call] = {
     ("POST", "/api/v1/farms/{farm_id}/nodes/{node_id}/channels/{channel}/reset"): Call(202, "thanh hoa"),
     ("GET", "/api/v1/farms/{farm_id}/rules"): Call(200),
     ("PUT", "/api/v1/farms/{farm_id}/rules"): Call(200, EDITORS, {"windows": [{"begin": "20:00", "end": "08:00"}]}),
+    ("GET", "/api/v1/farms/{farm_id}/forecast"): Call(200),
+    ("PUT", "/api/v1/farms/{farm_id}/forecast"): Call(200, "thanh hoa", FORECAST),
+    ("DELETE", "/api/v1/farms/{farm_id}/forecast"): Call(204, "thanh hoa"),
     ("GET", "/api/v1/farms/{farm_id}/rotas"): Call(200),
     ("PUT", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(200, "hoa", ROTA),
     ("DELETE", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(204, "hoa"),
