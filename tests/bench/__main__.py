@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import change, limits, plans, readings, size, taps
+from tests.bench import change, limits, plans, readings, seasons, size, taps
 from tests.bench.limits import percentile
 from tests.bench.table import Table
 from tests.e2e.house import House
@@ -59,6 +59,11 @@ def plan(table: Table, _processes: Processes, _folder: Path) -> None:
     table.at_most("14 days for 200 zones and 60 programs", plans.compile_ms(), 200, "ms")
 
 
+def season(table: Table, _processes: Processes, _folder: Path) -> None:
+    """A season of 90 days and 20 zones in virtual time."""
+    table.at_most("90 days of 20 zones replayed, from 9 of them", seasons.season_s(), 5, "s")
+
+
 def program(table: Table, processes: Processes, folder: Path) -> None:
     """A changed program: from the request to its board holding the new plan, as the live stream tells it."""
     house = House(processes, folder / "program", "--no-history")
@@ -66,7 +71,15 @@ def program(table: Table, processes: Processes, folder: Path) -> None:
     house.end()
 
 
-PARTS: dict[str, Part] = {"demo": demo, "tap": tap, "wire": wire, "program": program, "app": app, "plan": plan}
+PARTS: dict[str, Part] = {
+    "demo": demo,
+    "tap": tap,
+    "wire": wire,
+    "program": program,
+    "app": app,
+    "plan": plan,
+    "season": season,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

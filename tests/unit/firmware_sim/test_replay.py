@@ -1,15 +1,20 @@
 """Scenarios in virtual time: each file of tests/scenarios runs as it expects, and the laws hold at any moment."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware_sim.replay.cli import lines, load, main
 from firmware_sim.replay.run import replayed
 from firmware_sim.replay.scenario import Happening, Scenario
+from irrigation.model import Farm, PlanState, Result
+from irrigation.planner import compile_timetable
+from tests.unit.irrigation.farms import farms, moments, moments_near_changes
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCENARIOS = sorted(path for path in FOLDER.glob("*.toml") if path.name != "farm.toml")
@@ -81,3 +86,19 @@ def test_an_edit_at_any_moment_changes_nothing_of_what_has_begun(minute: int) ->
         set={"zones": [{"zone_id": "tea", "dose": {"minutes": 5}}]},
     )
     assert ran(with_events(edit)) == ran(with_events())
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(farms(), moments_near_changes | moments)
+def test_what_the_preview_shows_is_what_boards_and_gateway_do_day_after_day(made: Farm, now: datetime) -> None:
+    unmetered = tuple(replace(zone, has_meter=False) for zone in made.zones)  # a meter ends doses earlier than planned
+    farm = replace(made, zones=unmetered, hold=None)
+    begin = now.astimezone(ZoneInfo(farm.tz)).replace(tzinfo=None, hour=12, minute=0, second=0, microsecond=0)
+    scenario = Scenario(begin=begin, end=begin + timedelta(days=4), farm=farm)
+    first, last = scenario.utc(begin), scenario.utc(scenario.end)
+    preview = compile_timetable(farm, PlanState(), first, days=14, version=1)
+    with replayed(scenario) as happened:
+        ran = {(run.entry_id, run.opened_at) for run in happened.runs}
+        skipped = {one.id for one in happened.decisions if one.result is Result.SKIPPED}
+    assert ran == {(one.id, one.start) for one in preview.entries if one.start < last}
+    assert skipped == {one.id for one in preview.skipped if one.due < last}
