@@ -353,8 +353,11 @@ class Gateway:
         fault = self.journal.fact(CONFIG_FAULT, str)
         try:
             with self.journal.transaction():
+                paused = self.orders.pauses.on(now)
                 if self.plan.apply(config, now):
                     self.orders.want_all_closed("emergency-stop", now)
+                if self.orders.pauses.on(now) and not paused:
+                    self.orders.pauses.begin()
                 if fault:
                     self._config_fault(now, config.version, "")
         except ConfigRefused as exc:

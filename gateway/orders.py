@@ -13,6 +13,7 @@ from contract.outbox import Outbox
 from gateway.boards import Board, Boards
 from gateway.errands import Errands
 from gateway.journal import Journal
+from gateway.pauses import Pauses
 from gateway.plan import Plan
 from gateway.planning import queueing
 from gateway.planning.admission import admit, taken
@@ -46,6 +47,7 @@ class Orders:
         self._plan = plan
         self.errands = Errands(journal, boards, plan)
         self.queue = Queue(journal, outbox, plan)
+        self.pauses = Pauses(journal, outbox, plan)
         self._taken: set[str] = set()  # orders that boards said they took; after a restart they are asked again
 
     def handle(self, order: Command, now: datetime, *, retained: bool = False) -> Reply:
@@ -166,6 +168,7 @@ class Orders:
             return Reply(command_id=order.id, at=now, outcome=Outcome.DONE)
         wanted = WantedClose(run_id=order.run_id, node_id=node_id, actor=order.actor)
         self._journal.want_close(wanted, order.id)
+        self.pauses.forget(order.run_id)
         return Reply(command_id=order.id, at=now, outcome=Outcome.ACCEPTED)
 
     def _close_all(self, order: CloseAll, now: datetime) -> Reply:
@@ -181,6 +184,7 @@ class Orders:
         self.queue.leave(queued, RunState.STOPPED, Reason(code="stopped-before-opening"), now)
         for run in self._journal.under_way():
             self._journal.want_close(WantedClose(run_id=run.run_id, node_id=run.node_id, actor=actor), None)
+            self.pauses.forget(run.run_id)
         nodes = self._plan.nodes()
         for node_id in nodes:
             self._journal.want_close_all(WantedCloseAll(node_id=node_id, actor=actor, asked_at=now), command_id)
@@ -266,6 +270,7 @@ class Orders:
         ended = replace(run, state=state, answered=True)
         self._journal.save_run(ended)
         self._outbox.append(as_event(run, state, now, reason))
+        self.pauses.ended(ended, None, now)
         self.queue.ended(ended, now)
 
 

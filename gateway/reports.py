@@ -90,10 +90,13 @@ class Reports:
         self._outbox.append(event, origin=node_id)
         run = self._follow(node_id, before, event, now)
         self._decide(event, now)
+        if before is None and run.under_way and self._orders.pauses.on(now):
+            self._orders.pauses.stop(run)  # it was too late to be told of the pause
         if event.state not in ENDS:
             return (), before is None
         if before is None or before.under_way:
             self._plan.rests.run_ended(event, self._plan.farm, now)
+            self._orders.pauses.ended(run, event, now)
             self._orders.queue.ended(run, now)
         return self._orders.run_ended(event.run_id, now), before is None or (before.under_way and not run.under_way)
 

@@ -45,6 +45,11 @@ class Rests:
         if farm is not None and event.entry_id is not None:
             self._take(making_up.of_run(event, self._journal.entry(event.entry_id), farm, now), now)
 
+    def paused(self, event: RunEvent, farm: Farm | None, now: datetime) -> None:
+        """Take the end of a run that a pause ended."""
+        if farm is not None and event.entry_id is not None:
+            self._take(making_up.of_pause(event, self._journal.entry(event.entry_id), farm, now), now)
+
     def missed(self, decision: Decision, farm: Farm | None, now: datetime) -> None:
         """Take a board's word that it could not begin a due watering in time."""
         if farm is not None:

@@ -16,19 +16,29 @@ from irrigation.starts import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Programs do not start before `until`; in an `emergency` nothing does, people's orders neither, until released."""
+    """Programs do not start before `until`; in an `emergency` nothing does, people's orders neither, until released.
+
+    In a `pause` nothing waters before `until`, and nothing is skipped: what was under way and what falls due waits.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
     until: datetime
     reason: str = ""
     emergency: bool = False
+    pause: bool = False
 
     def __post_init__(self) -> None:
         aware(self.until, "hold.until")
+        if self.pause and self.emergency:
+            raise ValueError("hold.pause does not go with hold.emergency, which lasts until it is released")
 
     def covers(self, due: datetime) -> bool:
         """Whether what is due then does not start: skipped, not queued."""
-        return self.emergency or due < self.until
+        return self.emergency or (due < self.until and not self.pause)
+
+    def paused(self, now: datetime) -> bool:
+        """Whether all watering waits: a pause ends by itself."""
+        return self.pause and now < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

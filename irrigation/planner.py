@@ -21,6 +21,7 @@ from irrigation.queue import QueuePlace
 from irrigation.queueing import QueuePlacer
 from irrigation.room import Room
 from irrigation.source import gives_again
+from irrigation.starts import Window
 from irrigation.verdict import Verdicts, left_out
 
 LATE_WINDOW = timedelta(hours=2)  # a watering that cannot start within this of its turn is not worth queueing
@@ -90,6 +91,9 @@ class _Plan:
         self._farm, self._now, self._known = farm, now, state.known
         self._room = Room(farm, state, now, until)
         self._queue = QueuePlacer(farm, self._room, now)
+        self._paused_until = farm.hold.until if farm.hold is not None and farm.hold.paused(now) else None
+        if self._paused_until is not None:
+            self._room.close(now, self._paused_until)
         self._skips = frozenset(farm.skips)
         self._ends = state.ended | {run.entry_id: run.until for run in state.active if run.entry_id is not None}
         self._settled = state.settled | {run.entry_id for run in state.active if run.entry_id is not None}
@@ -240,7 +244,14 @@ class _Plan:
             if self._again[zone.source_id] - planned > LATE_WINDOW:
                 return _Placed(piece, None, *self._trouble(zone.source_id))
             return _Placed(piece, None, Rule.TOO_LATE, window | {"capacity_l_min": capacity})
+        return self._late(piece, windows, planned, start)
+
+    def _late(self, piece: Piece, windows: tuple[Window, ...], planned: datetime, start: datetime) -> _Placed:
+        """Say why it starts later than it wants to."""
+        zone = piece.zone
         late: Params = {"late_min": round((start - planned) / timedelta(minutes=1), 1)}
+        if (until := self._paused_until) is not None and planned < until:
+            return _Placed(piece, start, Rule.PAUSED, late | {"until": until.astimezone(UTC).isoformat()})
         if planned < self._again[zone.source_id] != self._now:
             rule, why = self._trouble(zone.source_id)
             return _Placed(piece, start, rule, late | why)
@@ -248,7 +259,7 @@ class _Plan:
             return _Placed(piece, start, Rule.WINDOW_OPENS, late)
         if start == self._room.in_turn(zone, windows, max(planned, self._now), piece.length_s):
             return _Placed(piece, start, Rule.TURN_COMES, late)
-        return _Placed(piece, start, Rule.SOURCE_BUSY, late | {"capacity_l_min": capacity})
+        return _Placed(piece, start, Rule.SOURCE_BUSY, late | {"capacity_l_min": self._capacity[zone.source_id]})
 
     def _next_turn(self, zone: Zone, after: datetime) -> Params:
         turn = self._room.turns.next(zone, after)

@@ -41,6 +41,7 @@ class Rule(StrEnum):
     NO_SHARE = "no-share"  # its household has no share of a source that goes by turns
     MADE_UP = "made-up"  # the rest of a watering that trouble cut short
     NOT_MADE_UP = "not-made-up"
+    PAUSED = "paused"  # starts later, when a person's pause is over
     RAIN_FALLEN = "rain-fallen"  # these are conditions' kinds; `source-low` above is one, too
     RAIN_FORECAST = "rain-forecast"
     SOIL_WET = "soil-wet"

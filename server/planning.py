@@ -25,6 +25,7 @@ from server.watering import check_dose
 _SKIPS_KEPT = timedelta(days=2)
 _SEARCH_DAYS = 60  # how far ahead a program's next watering is looked for
 LONGEST_HOLD = timedelta(days=180)
+LONGEST_PAUSE = timedelta(hours=2)
 OLDEST_FORECAST = timedelta(days=7)
 CLOCKS_DIFFER = timedelta(minutes=5)
 MAX_PROGRAMS = 200
@@ -106,6 +107,8 @@ class Planning:
         now = self._now()
         if hold is not None and not now < hold.until <= now + LONGEST_HOLD:
             raise Refused("hold-out-of-range", field="until", max_days=float(LONGEST_HOLD.days))
+        if hold is not None and hold.pause:
+            _may_pause(view.farm.hold, hold, now)
         with self._ledger.begin() as tx:
             farms.set_hold(tx, view.farm.id, hold)
             farm = self._commit(tx, account, view.farm.id, "release" if hold is None else "hold", view.farm.id)
@@ -166,6 +169,14 @@ class Planning:
         record = farms.get(tx, farm_id)
         assert record is not None  # noqa: S101
         return record
+
+
+def _may_pause(held: Hold | None, pause: Hold, now: datetime) -> None:
+    """Raise Refused when a pause would be too long, or take the place of a hold that is to outlast it."""
+    if pause.until > now + LONGEST_PAUSE:
+        raise Refused("pause-out-of-range", field="until", max_minutes=LONGEST_PAUSE / timedelta(minutes=1))
+    if held is not None and not held.pause and (held.emergency or held.until > now):
+        raise Refused("farm-held-already")
 
 
 def _may_edit(account: Account) -> None:

@@ -132,6 +132,7 @@ def hold(value: Hold | None) -> Json | None:
     """A hold, or none."""
     return None if value is None else {
         "until": iso(value.until), "reason": value.reason, "emergency": value.emergency,
+        "pause": value.pause,
     }  # fmt: skip
 
 

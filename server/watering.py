@@ -81,6 +81,8 @@ class Watering:
         if known:
             return known[0]
         check_dose(zone, dose, "dose")
+        if view.farm.hold is not None and view.farm.hold.paused(self._now()):
+            raise Refused("farm-paused")
         (run,) = self.written(account, view, [(zone, dose)], None, key, request)
         sending = asyncio.ensure_future(self._send_order(view, run))
         await asyncio.sleep(0)  # the order is on its way before anybody is told of it

@@ -63,6 +63,8 @@ def admit(
         return Reason(code="unknown-channel", params={"channel": order.channel})
     if farm.hold is not None and farm.hold.emergency:
         return Reason(code="emergency-stop", params={"reason": farm.hold.reason[:200]})
+    if farm.hold is not None and farm.hold.paused(now):
+        return Reason(code="paused", params={"until": _iso(farm.hold.until)})
     if order.dose.minutes is not None and order.dose.minutes * 60 > zone.max_run_s:
         return Reason(code="above-cap", params={"max_s": zone.max_run_s})
     refused = _no_room(farm, zone, tuple(claims), frozenset(stuck_zones))

@@ -1,5 +1,6 @@
 """What a program wants to become of a watering that trouble cut short: its rest, or the record that there is none."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from contract.messages import RunEvent
@@ -31,6 +32,18 @@ def of_run(event: RunEvent, entry: Entry | None, farm: Farm, now: datetime) -> M
     source = farm.source(farm.zone(entry.zone_id).source_id)
     rests = timedelta(minutes=source.recovery_min) if code == NO_WATER else timedelta(0)
     return _decided(entry, program, farm, cut, cut + rests, code, event.open_s or 0.0, event.litres)
+
+
+def of_pause(event: RunEvent, entry: Entry | None, farm: Farm, now: datetime) -> MakeUp | Decision | None:
+    """Return what becomes of a due watering that a pause ended, whatever its program says of trouble: it goes on."""
+    if entry is None or is_rest(entry.id) or (program := _program(farm, entry)) is None:
+        return None
+    going_on = replace(program, after_trouble=AfterTrouble.RESUME)
+    found = _decided(entry, going_on, farm, now, now, "paused", event.open_s or 0.0, event.litres)
+    hold = farm.hold
+    if isinstance(found, Decision) or hold is None or not hold.paused(now):
+        return found
+    return replace(found, until=hold.until + WITHIN[AfterTrouble.RESUME])
 
 
 def of_missed(decision: Decision, entry: Entry | None, farm: Farm) -> MakeUp | Decision | None:

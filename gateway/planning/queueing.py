@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 
 from contract.messages import Enqueue, Reason
 from gateway.planning.runs import Run
-from irrigation.model import Farm, Queued, QueuePlace, QueuePolicy
+from irrigation.after_trouble import RESUME_WITHIN, shortfall
+from irrigation.model import Farm, Hold, Queued, QueuePlace, QueuePolicy, Zone
 
 AGAIN = timedelta(seconds=5)
 """What is refused at its turn, because the plan did not know of something, tries again so much later."""
-PASSING = frozenset({"source-busy", "zone-busy", "close-failed"})
+PASSING = frozenset({"source-busy", "zone-busy", "close-failed", "paused"})
 """Refusals that pass: the watering goes on waiting."""
 MAX_WAITING = 400
+LONGEST_ID = 80
 
 
 def refuse(order: Enqueue, farm: Farm | None, waiting: int, now: datetime) -> Reason | None:
@@ -84,6 +86,30 @@ def since_known(waiting: Collection[Queued], run_of: Callable[[str], Run | None]
                 since = max(since, (run.ended_at or run.ends_by) + timedelta(seconds=wait_s))
         found.append(replace(one, since=since))
     return tuple(found)
+
+
+def rest_of(
+    run: Run, zone: Zone, hold: Hold | None, now: datetime, *, open_s: float, litres: float | None
+) -> Queued | None:
+    """Return what a pause left of a person's run, to go on with before all others; None when it is too little."""
+    dose = shortfall(run.dose, zone, open_s=open_s, litres=litres)
+    run_id = f"{run.run_id}.p"
+    if dose is None or len(run_id) > LONGEST_ID:
+        return None
+    begins = hold.until if hold is not None and hold.paused(now) else now
+    return Queued(run_id=run_id, zone_id=zone.id, dose=dose, since=now, until=begins + RESUME_WITHIN, front=True)
+
+
+def following(waiting: Iterable[Queued], run_id: str, rest: str) -> tuple[Queued, ...]:
+    """Return the queue in which what followed that run follows its rest."""
+    return tuple(
+        replace(
+            one,
+            after=rest if one.after == run_id else one.after,
+            behind=rest if one.behind == run_id else one.behind,
+        )
+        for one in waiting
+    )
 
 
 def next_turn(places: Iterable[QueuePlace]) -> datetime | None:

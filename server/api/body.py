@@ -47,11 +47,15 @@ class RunProgram(Body):
 
 
 class HoldBody(Body):
-    """`PUT /farms/{farm_id}/hold`. With `emergency`, people's orders are refused too, until it is released."""
+    """`PUT /farms/{farm_id}/hold`. With `emergency`, people's orders are refused too, until it is released.
+
+    With `pause` all watering stops and goes on at `until`.
+    """
 
     until: Annotated[str, Field(max_length=40)]
     reason: Annotated[str, Field(max_length=200)] = ""
     emergency: bool = False
+    pause: bool = False
 
 
 class ForecastBody(Body):

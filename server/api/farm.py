@@ -58,7 +58,10 @@ async def hold(
     view: InThisFarm, account: SignedIn, made: Made, given: Annotated[HoldBody, body(HoldBody)]
 ) -> Json | None:
     """Keep programs from starting for a while."""
-    wanted = Hold(until=_moment(given.until, "until"), reason=given.reason, emergency=given.emergency)
+    if given.pause and given.emergency:
+        raise Refused("bad-field", field="pause", why="it does not go with emergency")
+    until = _moment(given.until, "until")
+    wanted = Hold(until=until, reason=given.reason, emergency=given.emergency, pause=given.pause)
     await made.planning.hold(account, view, wanted)
     return shapes.hold(wanted)
 

@@ -310,7 +310,12 @@ async def test_a_hold_goes_to_the_gateway_and_people_may_still_water(coop: Coop)
         config = [message for _, channel, message in coop.link.sent if channel is Channel.CONFIG][-1]
         assert config.farm.hold == Hold(until=until, reason="mưa")
         home = (await mai.get("/farms/mai/snapshot")).json()
-        assert home["hold"] == {"until": "2026-11-24T05:00:00.000Z", "reason": "mưa", "emergency": False}
+        assert home["hold"] == {
+            "until": "2026-11-24T05:00:00.000Z",
+            "reason": "mưa",
+            "emergency": False,
+            "pause": False,
+        }
         answer = await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 20}}, headers=KEY)
         assert answer.status_code == 202
         coop.clock.move(86_400)
@@ -350,3 +355,35 @@ async def test_the_resending_task_ends_when_it_is_told_to(coop: Coop) -> None:
     for task in tasks:
         task.cancel()
     assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*tasks, return_exceptions=True))
+
+
+async def test_a_pause_goes_to_the_gateway_and_ends_by_itself(coop: Coop) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        until = NOW + timedelta(minutes=30)
+        answer = await mai.put("/farms/mai/hold", json={"until": until.isoformat(), "pause": True})
+        assert (answer.status_code, answer.json()["pause"]) == (200, True)
+        config = [message for _, channel, message in coop.link.sent if channel is Channel.CONFIG][-1]
+        assert config.farm.hold == Hold(until=until, pause=True)
+        now = await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 20}}, headers=KEY)
+        assert (now.status_code, now.json()["type"].rsplit("/")[-1]) == (409, "farm-paused")
+        waits = {"dose": {"minutes": 20}, "queue": "append"}
+        assert (await mai.post("/zones/dau-tay/runs", json=waits, headers=KEY)).status_code == 202
+        coop.clock.move(1800)
+        assert (await mai.get("/farms/mai/snapshot")).json()["hold"] is None
+        key = {"Idempotency-Key": "order-0002"}
+        assert (await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 20}}, headers=key)).status_code == 202
+
+
+async def test_a_pause_is_short_and_does_not_end_a_hold(coop: Coop) -> None:
+    async with coop.client("mai") as mai:
+        late = (NOW + timedelta(minutes=121)).isoformat()
+        long = await mai.put("/farms/mai/hold", json={"until": late, "pause": True})
+        assert (long.status_code, long.json()["field"]) == (422, "until")
+        until = (NOW + timedelta(minutes=30)).isoformat()
+        both = await mai.put("/farms/mai/hold", json={"until": until, "pause": True, "emergency": True})
+        assert (both.status_code, both.json()["field"]) == (422, "pause")
+        await mai.put("/farms/mai/hold", json={"until": (NOW + timedelta(days=1)).isoformat(), "reason": "mưa"})
+        held = await mai.put("/farms/mai/hold", json={"until": until, "pause": True})
+        assert (held.status_code, held.json()["type"].rsplit("/")[-1]) == (409, "farm-held-already")
+        assert (await mai.get("/farms/mai/snapshot")).json()["hold"]["reason"] == "mưa"

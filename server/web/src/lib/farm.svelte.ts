@@ -167,9 +167,9 @@ export class Farm {
     }
   }
 
-  async hold(until: number, reason: string): Promise<void> {
+  async hold(until: number, reason: string, pause = false): Promise<void> {
     const hold = await call<NonNullable<Snapshot['hold']>>(`/farms/${this.farmId}/hold`, {
-      method: 'PUT', body: { until: new Date(until).toISOString(), reason }, lang: lang(),
+      method: 'PUT', body: { until: new Date(until).toISOString(), reason, ...(pause ? { pause } : {}) }, lang: lang(),
     });
     if (this.snapshot) this.snapshot = { ...this.snapshot, hold };
   }

@@ -116,7 +116,7 @@ export interface Snapshot {
     lat: number; lon: number; help_phone: string | null;
   };
   link: { gateway_online: boolean; last_heard: string | null };
-  hold: { until: string | null; reason: string; emergency?: boolean } | null;
+  hold: { until: string | null; reason: string; emergency?: boolean; pause?: boolean } | null;
   weather: { rain_mm_today: number | null; air_temperature_c: number | null; at: string } | null;
   sources: Record<string, { id: string; name: string; capacity_l_min: number }>;
   zones: Record<string, Zone>;
