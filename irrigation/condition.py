@@ -174,7 +174,8 @@ class Judged:
 
 def key(condition: Condition, subject_id: str | None) -> str:
     """Return the name under which a condition's latch is remembered: equal conditions on one subject share it."""
-    return f"{condition.kind}:{condition.of_hours or ''}:{condition.limit:g}:{condition.release}:{subject_id or ''}"
+    release = condition.limit if condition.release is None else condition.release
+    return f"{condition.kind}:{condition.of_hours or ''}:{condition.limit:g}:{release:g}:{subject_id or ''}"
 
 
 def judge(
@@ -221,7 +222,9 @@ def latched(
         value, was = seen.get((condition.kind, subject_id, condition.of_hours)), before.get(name)
         if value is not None and stopped(condition, value.value, latched=_holds(condition, was, value)):
             found[name] = max(value.at, was or value.at)
-        elif was is not None and (value is None or value.partial or value.at <= was):
+        elif was is not None and (
+            value is None or value.at <= was or (value.partial and _holds(condition, was, value))
+        ):
             found[name] = was
     return found
 

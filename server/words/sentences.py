@@ -34,6 +34,7 @@ class Told:
     start: datetime | None = None
     params: Params = field(default_factory=dict)
     next_at: datetime | None = None
+    awaits: str | None = None  # the condition whose value is still to come, and without which it does not run
 
 
 @cache
@@ -53,6 +54,8 @@ def sentence(language: str, told: Told, tz: ZoneInfo) -> str:
         "why": why(language, told.rule, told.params),
     }
     said = say(language, f"told.{told.how}", shown)
+    if told.awaits is not None:
+        said += " " + say(language, "told.awaits", {"what": _kind(language, told.awaits)})
     if told.next_at is None:
         return said
     return f"{said} {say(language, 'told.next', {'next': moment(language, told.next_at, tz)})}"
@@ -62,6 +65,7 @@ def why(language: str, rule: str, params: Params) -> str:
     """Return the words for a rule with its numbers, and those for the reason that a board gave."""
     words = app_words(language)
     shown = {name: _number(language, value) for name, value in params.items()}
+    shown |= {"of": _kind(language, shown["of"])} if "of" in shown else {}
     said = words.get(f"rule.{rule}", words["rule.other"]).format_map(_Gaps(shown | {"code": rule}))
     reason = words.get(f"reason.{params['reason']}") if "reason" in params else None
     return said if reason is None else f"{said} {reason.format_map(_Gaps(shown))}."
@@ -88,13 +92,21 @@ def ahead(one: Entry | Skip, zone: str, next_at: datetime | None = None) -> Told
     """Return what is to be told of something that is still to come."""
     start = one.start if isinstance(one, Entry) else None
     how = WILL_SKIP if start is None else WILL_RUN
-    return Told(how=how, rule=one.rule, zone=zone, due=one.due, start=start, params=one.params, next_at=next_at)
+    awaits = one.awaits if isinstance(one, Entry) else None
+    return Told(
+        how=how, rule=one.rule, zone=zone, due=one.due, start=start, params=one.params, next_at=next_at, awaits=awaits
+    )
 
 
 def next_start(entries: Iterable[Entry], program_id: str, zone_id: str, after: datetime) -> datetime | None:
     """Return when the program next waters that zone, of what is due later than `after`."""
     mine = (one for one in entries if (one.program_id, one.zone_id) == (program_id, zone_id))
     return min((one.start for one in mine if one.due > after and one.rule is not Rule.MADE_UP), default=None)
+
+
+def _kind(language: str, kind: str) -> str:
+    """Return the name of a condition."""
+    return app_words(language).get(f"kind.{kind}", kind)
 
 
 def _number(language: str, value: float | str) -> str:

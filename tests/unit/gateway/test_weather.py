@@ -10,7 +10,7 @@ import pytest
 
 from contract.messages import UNIT, DecisionEvent, Quality, Quantity, Reading
 from gateway.planning.weather import Heard, moistures, observed, with_readings
-from irrigation.condition import LEAD, Condition, ConditionKind, Missing, Observed
+from irrigation.condition import LEAD, Condition, ConditionKind, Missing, Observed, key
 from irrigation.model import Program, Result, Rule, SensorAt
 from tests.unit.gateway import farm as f
 from tests.unit.gateway.office import Office
@@ -176,6 +176,18 @@ def test_after_a_restart_it_decides_by_the_same_and_after_a_long_one_by_nothing(
     assert observed(moved, farm)
     office.measure("board-2", reading(Quantity.RAIN, 3, night_after), now=night_after)  # between release and limit
     assert office.plan.known(farm).latches == {}
+
+
+def test_a_condition_that_has_not_let_go_yet_holds_over_a_restart(office: Office) -> None:
+    frost = Condition(kind=ConditionKind.FROST, limit=2, release=4)
+    farm = f.farm(programs=(conditioned(frost),))
+    office.configure(farm, 2)
+    for minute, celsius in ((0, 1.5), (1, 3.0)):
+        office.measure("board-1", reading(Quantity.AIR_TEMPERATURE, celsius, NOW + minute * MINUTE), now=NOW + MINUTE)
+    office.plan.load()
+    assert office.plan.known(farm).latches == {key(frost, None): NOW + MINUTE}
+    office.plan.compile(NOW + MINUTE)
+    assert entry_ids(office) == []
 
 
 @pytest.mark.parametrize(("missing", "rule"), [(Missing.SKIP, Rule.NO_VALUE), (Missing.ASK, Rule.ASK_PERSON)])

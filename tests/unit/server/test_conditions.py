@@ -105,7 +105,7 @@ async def test_a_farms_conditions_bind_every_program_of_the_preview(coop: Coop) 
 async def test_the_preview_goes_by_what_the_gateway_knows_and_by_its_latches(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:
-        name = "rain-fallen:24:5:2.0:"
+        name = "rain-fallen:24:5:2:"
 
         async def first(**known: Any) -> tuple[str, Any]:
             await knows(coop, Knowledge(**known))
@@ -120,6 +120,32 @@ async def test_the_preview_goes_by_what_the_gateway_knows_and_by_its_latches(coo
         assert await first(observed=(rained(9, age_min=150),)) == ("as-programmed", "rain-fallen")
         coop.clock.move(59 * 60)
         assert await first(observed=(rained(9, age_min=150),)) == ("ask-person", None)
+
+
+async def test_in_the_preview_too_what_was_taken_away_keeps_its_place(coop: Coop) -> None:
+    await coop.gateway_up()
+    both = [{"zone_id": "rau-cai-meo", "dose": {"minutes": 20}}, {"zone_id": "dau-tay", "dose": {"minutes": 10}}]
+    async with coop.client("mai") as mai:
+        wet = NOON | {"zones": both, "conditions": [{"kind": "soil-wet", "limit": 34}]}
+        program = (await mai.post("/farms/mai/programs", json=wet)).json()
+        await knows(coop, Knowledge(moistures={"rau-cai-meo": Moisture(pct=40.0, at=NOW)}))
+
+        async def starts() -> list[str]:
+            table = (await mai.post("/farms/mai/preview?days=1", json={"programs": []})).json()
+            due = DUE.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            return [one["start"] for one in table["entries"] if (one["program_id"], one["due"]) == (program["id"], due)]
+
+        before = await starts()
+        assert len(before) == 1
+        table = (await mai.post("/farms/mai/preview?days=1", json={"programs": []})).json()
+        (skip,) = [one for one in table["skipped"] if one["program_id"] == program["id"]]
+        decision = Decision(
+            id=skip["id"], program_id=program["id"], zone_id="rau-cai-meo", due=DUE, result=Result.SKIPPED,
+            rule=Rule.SOIL_WET, params=skip["params"],
+        )  # fmt: skip
+        coop.clock.move(65 * 60)
+        await coop.events(DecisionEvent(seq=1, at=DUE, decision=decision))
+        assert await starts() == before
 
 
 FORECAST: dict[str, Any] = {"issued_at": "2026-11-23T03:30:00Z", "rain": [{"hours": 24, "mm": 14.0}]}

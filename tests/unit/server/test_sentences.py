@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from irrigation.model import Decision, Dose, Entry, Result, Rule, Skip
+from irrigation.model import ConditionKind, Decision, Dose, Entry, Result, Rule, Skip
 from server.words import LANGUAGES
 from server.words.sentences import ahead, app_words, next_start, of_decision, sentence
 
@@ -60,6 +60,10 @@ def test_what_is_to_come_is_told_ahead() -> None:
         sentence("en", ahead(ENTRY, "Tea"), TZ)
         == "Tea will be watered 28/11 at 05:10. The source was busy: starts later."
     )
+    waits = sentence("en", ahead(replace(ENTRY, awaits=ConditionKind.FROST), "Tea"), TZ)
+    assert waits.endswith("starts later. Only if there is a value for: Frost.")
+    asked = replace(DECISION, rule=Rule.ASK_PERSON, params={"of": "soil-wet"})
+    assert "No fresh value for “Wet soil”: a person must decide." in sentence("en", of_decision(asked, "Tea"), TZ)
     skip = Skip(id="x", program_id="morning", zone_id="tea", due=DUE, rule=Rule.HOLD)
     assert sentence("en", ahead(skip, "Tea"), TZ) == "Tea will not be watered 27/11 at 05:00. Programs were on hold."
     assert sentence("vi", ahead(skip, "Chè"), TZ).startswith("Chè sẽ không được tưới 27/11 lúc 05:00.")
