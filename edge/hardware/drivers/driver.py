@@ -33,6 +33,8 @@ DIGITAL = (
     Quantity.SOIL_EC,
     Quantity.AIR_TEMPERATURE,
     Quantity.BATTERY,
+    Quantity.WIND,
+    Quantity.LEVEL,
 )
 
 

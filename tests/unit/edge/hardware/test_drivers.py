@@ -243,5 +243,21 @@ def test_registers_become_the_fewest_requests_without_a_gap(
     assert blocks(registers(*places)) == tuple(Block(*one) for one in expected)
 
 
+def test_a_mast_and_a_tank_tell_wind_and_level_by_their_registers() -> None:
+    probe = settings_of(
+        {
+            "sensor": "mast", "driver": "modbus", "port": "/dev/ttyUSB0", "unit_id": 4,
+            "registers": [
+                {"quantity": "wind", "address": 0, "scale": 0.1},
+                {"quantity": "level", "address": 1, "scale": 0.05, "offset": -20.0},  # a transmitter's 400 to 2400
+            ],
+        }
+    )  # fmt: skip
+    assert isinstance(probe, ModbusProbe)
+    assert probe.quantities == (Quantity.WIND, Quantity.LEVEL)
+    wind, level = probe.registers
+    assert (wind.raw(34), level.raw(400), level.raw(2400)) == pytest.approx((3.4, 0, 100))
+
+
 def test_no_registers_are_no_request() -> None:
     assert blocks(()) == ()
