@@ -98,6 +98,8 @@ class Field:
             self.end(near[pick % len(near)], RunState.STOPPED)
 
     def lose(self, node_id: str) -> None:
+        """Lose a board that has what it was sent; one lost within those seconds is docs/safety.md's known gap."""
+        self._deliver(node_id)
         self.away.add(node_id)
         self.office.boards.status(node_id, Status(online=False, boot_id="b", at=self.now), self.gateway_now)
 
