@@ -1,13 +1,13 @@
 """The gateway's own parts in virtual time: everything but its loop and its link."""
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from contract.clock import Clock
 from contract.inbox import Inbox
-from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Open, Outcome, Reading, Status
+from contract.messages import Batch, Event, FarmConfig, Hello, Lane, Open, Outcome, Reading, RunEvent, Status
 from contract.outbox import Outbox
 from contract.store import open_database
 from gateway.boards import Boards
@@ -17,6 +17,7 @@ from gateway.plan import Plan
 from gateway.reports import Reports
 from irrigation.model import Farm
 from irrigation.planner import compile_timetable
+from irrigation.run import RunState
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ class Told(Outbox):
 
 
 class Office:
-    """One life of the gateway over a journal that outlives it."""
+    """One life of the gateway over a journal that outlives it.
+
+    With the `shortcut` it does not plan anew for what began and ended to the second as planned, which a gateway does
+    and finds that all stays as it is: a law of the planner (docs/decisions/0005). A season then takes seconds.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,8 @@ class Office:
         shows: Callable[[], datetime],
         up_s: Callable[[], float],
         heard: Callable[[Event | Reading], None],
+        *,
+        shortcut: bool = True,
     ) -> None:
         self._db = open_database(folder / "journal.sqlite3")
         self._db.execute("PRAGMA synchronous = OFF")  # a replay may be begun anew
@@ -63,6 +70,9 @@ class Office:
         self.orders = Orders(self.journal, outbox, self.boards, self.plan)
         self._reports = Reports(self.journal, Inbox(self._db), outbox, self.plan, self.orders)
         self.stale = True
+        self._shortcut = shortcut
+        self._begun = set[str]()  # runs that this life has heard begin as planned
+        self._in_touch = frozenset[str]()
         self._replan_at: datetime | None = None
 
     def look(self, now: datetime) -> None:
@@ -94,8 +104,9 @@ class Office:
                 self.orders.want_all_closed("emergency-stop", now)
 
     def hear(self, node_id: str, version: int, now: datetime) -> None:
-        """Have a board in hearing that holds that version of its timetable."""
+        """Have a board in hearing that holds that version of its timetable; it has been since it was heard last."""
         came = self.boards.status(node_id, Status(online=True, boot_id=node_id, at=now), now)
+        came, self._in_touch = came and node_id not in self._in_touch, self._in_touch | {node_id}
         self.boards.heard(node_id, now)
         if came or self.boards[node_id].timetable_version != version:
             hello = Hello(boot_id=node_id, at=now, clock_trusted=True, software="", timetable_version=version)
@@ -103,6 +114,10 @@ class Office:
             self.stale = True
         if self.plan.confirm(node_id):
             self.stale = True
+
+    def lose(self, node_id: str) -> None:
+        """Hear nothing of a board until the next `hear`."""
+        self._in_touch -= {node_id}
 
     def report(self, node_id: str, after: int, records: tuple[Event | Reading, ...], now: datetime) -> None:
         """Take records of one lane from a board."""
@@ -115,7 +130,26 @@ class Office:
             batch = Batch.model_validate(
                 {"boot_id": node_id, "lane": Lane.EVENTS, "after_seq": after, "events": numbered}
             )
-        self.stale = self._reports.take(node_id, batch, now).replan or self.stale
+        learned = self._learned()
+        replan = self._reports.take(node_id, batch, now).replan
+        if replan and not (self._shortcut and learned == self._learned() and self._as_planned(numbered, now)):
+            self.stale = True
+
+    def _as_planned(self, records: Iterable[Event | Reading], now: datetime) -> bool:
+        """Whether runs began and ended to the second as the plan in force has it: another would say the same."""
+        for one in records:
+            entry = self.journal.entry(one.entry_id) if isinstance(one, RunEvent) and one.entry_id else None
+            if not isinstance(one, RunEvent) or entry is None:
+                return False
+            end = entry.start + timedelta(seconds=entry.max_s)
+            if (one.state, one.opened_at, one.max_s) == (RunState.OPEN, now, entry.max_s) and now == entry.start:
+                self._begun.add(one.run_id)
+            elif (one.state, now) != (RunState.DONE, end) or one.run_id not in self._begun:
+                return False
+        return True
+
+    def _learned(self) -> object:
+        return None if self.plan.farm is None else self.plan.learned.known(self.plan.farm).flows_l_min
 
     def order(self, order: Open, now: datetime) -> bool:
         """Ask for water; return whether it may be given."""

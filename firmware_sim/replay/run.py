@@ -32,18 +32,18 @@ class Happened:
 
 
 @contextmanager
-def replayed(scenario: Scenario) -> Iterator[Happened]:
-    """Run the scenario; yield what happened."""
+def replayed(scenario: Scenario, *, shortcut: bool = True) -> Iterator[Happened]:
+    """Run the scenario; yield what happened. `shortcut` is the gateway's (firmware_sim.replay.office)."""
     with tempfile.TemporaryDirectory() as folder:
-        world = World(scenario, Path(folder))
+        world = World(scenario, Path(folder), shortcut=shortcut)
         yield world.run()
 
 
 class World:
     """The farm's gateway and its boards, and what happens to them."""
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
-        self._scenario, self._folder = scenario, folder
+    def __init__(self, scenario: Scenario, folder: Path, *, shortcut: bool = True) -> None:
+        self._scenario, self._folder, self._shortcut = scenario, folder, shortcut
         self.farm: Farm = scenario.farm
         self.now = scenario.utc(scenario.begin)
         self._began, self._ahead, self._version = self.now, timedelta(0), count(1)
@@ -90,7 +90,7 @@ class World:
     def _office(self) -> Office:
         return Office(
             self._folder, self.farm.id, self._scenario.days, lambda: self._gateway_now,
-            self._up_s, self._hear,
+            self._up_s, self._hear, shortcut=self._shortcut,
         )  # fmt: skip
 
     def _settle(self) -> None:
@@ -121,6 +121,7 @@ class World:
         assert self.office is not None  # noqa: S101
         for node_id, board in self.boards.items():
             if not (board.up and board.in_hearing):
+                self.office.lose(node_id)
                 continue
             held = board.timetable.version if board.timetable else 0
             self.office.hear(node_id, held, self._gateway_now)

@@ -22,8 +22,8 @@ NIGHT = load(FOLDER / "night.toml")
 DAWN = datetime(2026, 11, 23, 4, 55)  # noqa: DTZ001 - farm-local
 
 
-def ran(scenario: Scenario) -> list[str]:
-    with replayed(scenario) as happened:
+def ran(scenario: Scenario, *, shortcut: bool = True) -> list[str]:
+    with replayed(scenario, shortcut=shortcut) as happened:
         return lines(scenario, happened)
 
 
@@ -36,6 +36,11 @@ def test_a_scenario_runs_as_it_expects(path: Path, capsys: pytest.CaptureFixture
     assert load(path).expect is not None
     code = main([str(path), "--quiet"])
     assert (code, capsys.readouterr().out.strip()) == (0, "as expected")
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_it_runs_the_same_when_the_gateway_plans_anew_at_every_report(path: Path) -> None:
+    assert ran(load(path), shortcut=False) == ran(load(path))
 
 
 def test_what_differs_is_told_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,9 +76,8 @@ def test_a_file_at_fault_ends_with_2_and_says_where(
 def test_a_gateway_restarted_at_any_moment_of_a_night_waters_exactly_what_it_would_have(minute: int, away: int) -> None:
     down = DAWN + timedelta(minutes=minute, seconds=7)
     up = down + timedelta(minutes=away)
-    assert ran(with_events(Happening(at=down, do="gateway-down"), Happening(at=up, do="gateway-up"))) == ran(
-        with_events()
-    )
+    restart = with_events(Happening(at=down, do="gateway-down"), Happening(at=up, do="gateway-up"))
+    assert ran(restart) == ran(restart, shortcut=False) == ran(with_events(), shortcut=False)
 
 
 @settings(max_examples=12, deadline=None)
@@ -85,7 +89,7 @@ def test_an_edit_at_any_moment_changes_nothing_of_what_has_begun(minute: int) ->
         program="dawn",
         set={"zones": [{"zone_id": "tea", "dose": {"minutes": 5}}]},
     )
-    assert ran(with_events(edit)) == ran(with_events())
+    assert ran(with_events(edit), shortcut=False) == ran(with_events(), shortcut=False)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -97,7 +101,7 @@ def test_what_the_preview_shows_is_what_boards_and_gateway_do_day_after_day(made
     scenario = Scenario(begin=begin, end=begin + timedelta(days=4), farm=farm)
     first, last = scenario.utc(begin), scenario.utc(scenario.end)
     preview = compile_timetable(farm, PlanState(), first, days=14, version=1)
-    with replayed(scenario) as happened:
+    with replayed(scenario, shortcut=False) as happened:
         ran = {(run.entry_id, run.opened_at) for run in happened.runs}
         skipped = {one.id for one in happened.decisions if one.result is Result.SKIPPED}
     assert ran == {(one.id, one.start) for one in preview.entries if one.start < last}
