@@ -125,7 +125,7 @@ async def test_a_board_whose_clock_ran_ahead_and_was_set_right_by_hand_waters_on
             await gateway.until(lambda: agent.clock.now() - datetime.now(UTC) < HOUR)
             assert agent.clock.trusted()
             machine.passes(18 * HOUR)  # when its clock that ran ahead would have shown the start
-            agent.plan.look()
+            await gateway.say(Channel.TIMETABLE, timetable(tomorrow, valid=48 * HOUR, version=2))  # and it looks
             state = await gateway.until(
                 lambda: gateway.states[-1] if gateway.states[-1].at > tomorrow.start - 7 * HOUR else None
             )

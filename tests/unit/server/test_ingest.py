@@ -141,5 +141,6 @@ async def test_decisions_are_told_newest_first_and_by_zone(coop: Coop) -> None:
         assert found[0] == {
             "id": "entry-1", "zone_id": "dau-tay", "program_id": "sang-dau-tay", "due": "2026-11-22T05:00:00.000Z",
             "result": "skipped", "rule": "hold", "params": {"reason": "mưa"}, "at": "2026-11-23T05:00:00.000Z",
-            "run_id": None,
+            "run_id": None, "next_at": None,
+            "sentence": "Dâu tây nhà lưới was not watered 22/11 at 12:00. Programs were on hold.",
         }  # fmt: skip
