@@ -15,7 +15,7 @@ from gateway.journal import Journal
 from gateway.orders import Orders
 from gateway.plan import Plan
 from gateway.reports import Reports
-from irrigation.model import Farm
+from irrigation.model import Farm, Timetable
 from irrigation.planner import compile_timetable
 from irrigation.run import RunState
 
@@ -36,8 +36,9 @@ class Told(Outbox):
 class Office:
     """One life of the gateway over a journal that outlives it.
 
-    With the `shortcut` it does not plan anew for what began and ended to the second as planned, which a gateway does
-    and finds that all stays as it is: a law of the planner (docs/decisions/0005). A season then takes seconds.
+    With the `shortcut` it does not plan anew for what began and ended to the second as planned, nor for a board that
+    has taken the same plan for more days. A gateway does, and finds that all stays as it is: a law of the planner
+    (docs/decisions/0005). A season then takes seconds.
     """
 
     def __init__(
@@ -111,8 +112,9 @@ class Office:
         if came or self.boards[node_id].timetable_version != version:
             hello = Hello(boot_id=node_id, at=now, clock_trusted=True, software="", timetable_version=version)
             self.boards.hello(node_id, hello)
-            self.stale = True
-        if self.plan.confirm(node_id):
+            self.stale = self.stale or came or not self._shortcut or self.plan.overtaken()
+        held = self.plan.confirmed.get(node_id)
+        if self.plan.confirm(node_id) and not (self._shortcut and _only_longer(held, self.plan.parts[node_id], now)):
             self.stale = True
 
     def lose(self, node_id: str) -> None:
@@ -165,3 +167,12 @@ class Office:
             self.boards.save()
             self.journal.note("last_time", datetime, now)
         self._db.close()
+
+
+def _only_longer(held: Timetable | None, part: Timetable, now: datetime) -> bool:
+    """Whether a board's part says what the one before it said, as far as that went."""
+    if held is None or held.base != part.base:
+        return False
+    until = held.valid_until
+    before, after = ([one for one in each.entries if one.start > now and one.due <= until] for each in (held, part))
+    return before == after
