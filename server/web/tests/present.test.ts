@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { freshness, heardAt, progress, receipts, runLook, sortViews, unheardSince, viewZone, type Order } from '../src/lib/present';
-import { litresText, lookDetail, lookLine, moistureText } from '../src/lib/say';
+import { litresText, lookDetail, lookLine, moistureText, needText } from '../src/lib/say';
 import type { Run, RunState, Zone } from '../src/lib/types';
 import { at, NOW, run, snapshot, zone } from './farm';
 
@@ -33,6 +33,16 @@ describe('the age of a reading', () => {
     expect(view(read(400, 10)).look).toBe('stale');
     expect(view(read(10, 10, 'bad')).look).toBe('stale');
     expect(view(zone('a', { moisture: null })).look).toBe('unknown');
+  });
+});
+
+describe('what the farm needs', () => {
+  it('still counts a dry zone whose order failed or waits, and none that is being watered', () => {
+    const dry = read(10, 10);
+    const needs = (...runs: Run[]): string => needText([view(dry, runs)]);
+    expect(needs()).toContain('thiếu nước');
+    for (const state of ['failed', 'refused', 'interrupted', 'queued', 'asked'] as RunState[]) expect(needs(run('r', 'a', { state, ended_at: at(-1) })), state).toContain('thiếu nước');
+    expect(needs(run('r', 'a', { state: 'watering', opened_at: at(-5), closes_at: at(900), litres: 4, flow_l_min: 48 }))).not.toContain('thiếu nước');
   });
 });
 

@@ -1,4 +1,4 @@
-import type { ZoneView } from './present';
+import { soil, type Look, type ZoneView } from './present';
 import { ago, clock, countdown, moment, number, span } from './time';
 import type { Dose, Run, Snapshot, Zone } from './types';
 import { t, tCode } from './words.svelte';
@@ -137,11 +137,14 @@ export function weatherText(snapshot: Snapshot): string {
   return parts && `${parts.charAt(0).toLocaleUpperCase()}${parts.slice(1)}.`;
 }
 
+const WATERED = new Set<Look>(['open', 'watering', 'closing']);
+
 export function needText(views: ZoneView[]): string {
   const names = (look: (view: ZoneView) => boolean): string[] => views.filter(look).map((view) => view.zone.name);
   const stuck = names((view) => view.look === 'close_failed');
   if (stuck.length) return t('home.stuck', { zone: stuck.join(', ') });
-  const dry = names((view) => view.look === 'dry');
+  // Whatever became of its last order, a dry zone wants water until it is given some.
+  const dry = names((view) => soil(view.zone) === 'dry' && view.freshness === 'fresh' && !WATERED.has(view.look));
   const lost = names((view) => view.look === 'stale' && view.freshness !== 'fresh').length;
   const unseen = lost ? ` ${t('home.unseen', { n: lost })}` : '';
   if (dry.length === 1) return t('home.dry_one', { zone: dry[0] }) + unseen;
