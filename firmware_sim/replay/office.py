@@ -107,7 +107,8 @@ class Office:
     def hear(self, node_id: str, version: int, now: datetime) -> None:
         """Have a board in hearing that holds that version of its timetable; it has been since it was heard last."""
         came = self.boards.status(node_id, Status(online=True, boot_id=node_id, at=now), now)
-        came, self._in_touch = came and node_id not in self._in_touch, self._in_touch | {node_id}
+        came = came and node_id not in self._in_touch  # the time that the replay passed over was no silence
+        self._in_touch |= {node_id}
         self.boards.heard(node_id, now)
         if came or self.boards[node_id].timetable_version != version:
             hello = Hello(boot_id=node_id, at=now, clock_trusted=True, software="", timetable_version=version)

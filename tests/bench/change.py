@@ -45,7 +45,7 @@ def _planned(phone: Phone, program_id: str, zone_id: str, minutes: float) -> int
         mine = [e for e in table["entries"] if (e["program_id"], e["zone_id"]) == (program_id, zone_id)]
         if mine and all(entry["dose"].get("minutes") == minutes for entry in mine):
             return int(table["version"])
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_LOOK_AGAIN_S)  # the live stream tells when zones water next, not with how much
 
 
 def _held(view: dict[str, Any], node: str) -> int:
