@@ -40,9 +40,9 @@ class Told:
 @cache
 def app_words(language: str) -> dict[str, str]:
     """Every word of the app in a language."""
-    text = (files("server") / "web" / "src" / "words" / f"{language}.json").read_text(encoding="utf-8")
-    loaded: dict[str, str] = json.loads(text)
-    return loaded
+    folder = files("server") / "web" / "src" / "words"
+    texts = ((folder / f"{language}{part}.json").read_text(encoding="utf-8") for part in ("", ".screens"))
+    return {key: words for text in texts for key, words in json.loads(text).items()}
 
 
 def sentence(language: str, told: Told, tz: ZoneInfo) -> str:

@@ -1,18 +1,45 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { setLang, t, tCode } from '../src/lib/words.svelte';
-import en from '../src/words/en.json';
-import fr from '../src/words/fr.json';
-import vi from '../src/words/vi.json';
+import enFirst from '../src/words/en.json';
+import enScreens from '../src/words/en.screens.json';
+import frFirst from '../src/words/fr.json';
+import frScreens from '../src/words/fr.screens.json';
+import viFirst from '../src/words/vi.json';
+import viScreens from '../src/words/vi.screens.json';
 
-const TABLES: Record<string, Record<string, string>> = { vi, en, fr };
+const FIRST: Record<string, Record<string, string>> = { vi: viFirst, en: enFirst, fr: frFirst };
+const SCREENS: Record<string, Record<string, string>> = { vi: viScreens, en: enScreens, fr: frScreens };
+const vi: Record<string, string> = { ...viFirst, ...viScreens };
+const TABLES: Record<string, Record<string, string>> = { vi, en: { ...enFirst, ...enScreens }, fr: { ...frFirst, ...frScreens } };
 const names = (text: string): string[] => [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!))].sort();
 
 afterEach(() => setLang('vi'));
 
 describe('the words', () => {
-  it('have the same keys in the same order in every language', () => {
-    for (const table of Object.values(TABLES)) expect(Object.keys(table)).toEqual(Object.keys(vi));
+  it('have the same keys in the same order in every language, each in one file', () => {
+    for (const table of Object.values(FIRST)) expect(Object.keys(table)).toEqual(Object.keys(viFirst));
+    for (const table of Object.values(SCREENS)) expect(Object.keys(table)).toEqual(Object.keys(viScreens));
+    expect(Object.keys(viFirst).filter((key) => key in viScreens)).toEqual([]);
+  });
+
+  it('stand with the first load exactly where the first load says them', () => {
+    const seen = new Map<string, string>();
+    const walk = (path: string): void => {
+      const file = [path, `${path}.ts`].find((one) => existsSync(one) && /\.(ts|svelte)$/.test(one));
+      if (!file || seen.has(file)) return;
+      const text = readFileSync(file, 'utf8');
+      seen.set(file, text);
+      for (const [, from] of text.matchAll(/^\s*import (?!type)[^;]*?from '(\.[^']+)'/gm)) walk(join(dirname(file), from!));
+    };
+    walk('src/main.ts');
+    const source = [...seen.values()].join('\n');
+    expect(seen.size).toBeGreaterThan(20);
+    const families = [...source.matchAll(/`([a-z_]+(?:\.[a-z]+_)?)\.?\$\{|tCode\('(\w+)'/g)].map((match) => match[1] ?? match[2]!);
+    const said = Object.keys(vi).filter((key) => source.includes(`'${key}'`) || families.some((family) => key.startsWith(family)));
+    expect(said.filter((key) => !(key in viFirst))).toEqual([]);
+    expect(Object.keys(viFirst).filter((key) => !said.includes(key))).toEqual([]);
   });
 
   it('are never empty, and name the same numbers in every language', () => {

@@ -1,28 +1,49 @@
+import { untrack } from 'svelte';
+import type screens from '../words/vi.screens.json';
 import vi from '../words/vi.json';
 import type { Lang, Params } from './types';
 
 /**
- * One JSON per language, the same keys in each. "a day|{n} days" has a singular and a plural, chosen by `n`.
- * Vietnamese comes with the app; the others when they are asked for.
+ * Two JSON per language, the same keys in each: what the first load says, and what the screens say that come later.
+ * "a day|{n} days" has a singular and a plural, chosen by `n`. Vietnamese comes with the app; the others when asked for.
  */
 
-export type Key = keyof typeof vi;
+export type Key = keyof typeof vi | keyof typeof screens;
 export const LANGS: Lang[] = ['vi', 'en', 'fr'];
 
-const WORDS: Partial<Record<Lang, Record<string, string>>> = { vi };
-const FETCH = { en: () => import('../words/en.json'), fr: () => import('../words/fr.json') };
+type Table = Record<string, string>;
+type Fetch = () => Promise<{ default: Table }>;
+const TABLES: Record<Lang, Table> = { vi: { ...vi }, en: {}, fr: {} };
+const FIRST: Partial<Record<Lang, Fetch>> = { en: () => import('../words/en.json'), fr: () => import('../words/fr.json') };
+const SCREENS: Record<Lang, Fetch> = {
+  vi: () => import('../words/vi.screens.json'), en: () => import('../words/en.screens.json'), fr: () => import('../words/fr.screens.json'),
+};
+const here = new Set<Fetch | undefined>([undefined]);
+let whole = false;
 let current = $state<Lang>('vi');
 
 export const lang = (): Lang => current;
 
+async function bring(next: Lang): Promise<void> {
+  const wanted = [FIRST[next], whole ? SCREENS[next] : undefined].filter((one) => !here.has(one));
+  await Promise.all(wanted.map(async (one) => {
+    Object.assign(TABLES[next], (await one!()).default);
+    here.add(one);
+  }));
+}
+
+/** Has the words of the screens from now on, in whatever language; fails when they cannot be had. */
+export async function screenWords(): Promise<void> {
+  whole = true;
+  await bring(untrack(lang));
+}
+
 /** Speaks `next` once its words are here; stays as it is when they cannot be had. */
 export async function setLang(next: Lang): Promise<void> {
-  if (next !== 'vi' && !WORDS[next]) {
-    try {
-      WORDS[next] = (await FETCH[next]()).default;
-    } catch {
-      return;
-    }
+  try {
+    await bring(next);
+  } catch {
+    return;
   }
   current = next;
   if (typeof document !== 'undefined') document.documentElement.lang = next;
@@ -41,7 +62,7 @@ export function t(key: Key, params: Params = {}): string {
 export const tCode = (family: string, code: string, params: Params, otherwise: Key): string =>
   has(`${family}.${code}`) ? t(`${family}.${code}` as Key, params) : t(otherwise, { ...params, code });
 
-const words = (): Record<string, string> => WORDS[current] ?? vi;
+const words = (): Table => TABLES[current];
 
 const show = (value: unknown): string =>
   typeof value === 'number' ? new Intl.NumberFormat(current, { maximumFractionDigits: 1 }).format(value) : String(value ?? '…');
