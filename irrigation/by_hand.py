@@ -1,13 +1,16 @@
 """A program run by hand: all that one of its firings would give today, as parts for the queue."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from irrigation.carried import dryness, with_learned_flows
 from irrigation.knowledge import Knowledge
-from irrigation.model import Dose, Farm, Order, Program
+from irrigation.model import Dose, Farm, Order, PlanState, Program, Queued, QueuePolicy
 from irrigation.occurrence import Firing, Sequencer
+from irrigation.planner import compile_timetable
+from irrigation.queue import QUEUE_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,34 @@ def parts_now(farm: Farm, program: Program, known: Knowledge, now: datetime) -> 
         )
         last[piece.zone.id] = place
     return tuple(found)
+
+
+def expected(
+    farm: Farm, state: PlanState, parts: Sequence[HandPart], policy: QueuePolicy, now: datetime
+) -> tuple[datetime | None, ...]:
+    """Return when each part would begin if all were queued now; None for one that finds no room in its time.
+
+    By the planner itself, beside what runs and waits; `replace` leaves neither at the sources of the parts.
+    """
+    queue = state.known.queue
+    if policy is QueuePolicy.REPLACE:
+        zones = {zone.id: zone.source_id for zone in farm.zones}
+        taken = {zones[part.zone_id] for part in parts}
+        state = replace(state, active=tuple(run for run in state.active if zones.get(run.zone_id) not in taken))
+        queue = tuple(one for one in queue if zones.get(one.zone_id) not in taken)
+    front = policy is not QueuePolicy.APPEND
+    mine = tuple(
+        Queued(
+            run_id=f"part {place}", zone_id=part.zone_id, dose=part.dose, since=now, until=now + QUEUE_LIFE, front=front,
+            after=_name(part.after), soak_s=part.soak_s, behind=_name(part.behind), pause_s=part.pause_s,
+        )
+        for place, part in enumerate(parts)
+    )  # fmt: skip
+    known = replace(state.known, queue=(*mine, *queue) if front else (*queue, *mine))
+    places = compile_timetable(farm, replace(state, known=known), now, days=1, version=0).queue or ()
+    starts = {place.run_id: place.start for place in places}
+    return tuple(starts.get(one.run_id) for one in mine)
+
+
+def _name(place: int | None) -> str | None:
+    return None if place is None else f"part {place}"

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from contract.messages import Enqueue, QueuedPart
 from contract.topics import Channel
-from irrigation.by_hand import HandPart, parts_now
+from irrigation.by_hand import HandPart, expected, parts_now
 from irrigation.model import Dose, QueuePolicy, Zone
 from irrigation.queue import QUEUE_LIFE
 from irrigation.run import RunState
-from server import runs
+from server import runs, shapes
 from server.errors import Refused, Unavailable
 from server.gateways import Gateways
 from server.ledger import history
@@ -84,6 +84,13 @@ class Queueing:
         if not parts:
             raise Refused("nothing-to-give")
         return await self._enqueue(account, view, parts, program.id, policy, key, request)
+
+    def foreseen(self, view: FarmView, program: ProgramRecord, policy: QueuePolicy) -> list[Json]:
+        """What `ask_program` would ask for at this moment, each part with when it may expect its turn."""
+        farm, state, now = planned(view.farm), view.plan_state(self._now()), self._now()
+        parts = parts_now(farm, program.planned, state.known, now)
+        starts = expected(farm, state, parts, policy, now) if parts else ()
+        return [shapes.hand_part(part, farm.zone(part.zone_id), at) for part, at in zip(parts, starts, strict=True)]
 
     async def _enqueue(
         self,

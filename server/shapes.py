@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contract.messages import NodeReport, Reason, RunProgress
+from irrigation.by_hand import HandPart
 from irrigation.dose import asked_s, expected_litres
 from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Skip, Swap, Timetable, Zone
 from irrigation.rounds import Turn
@@ -231,6 +232,15 @@ def entry(value: Entry, zone: Zone | None) -> Json:
         "start": iso(value.start), "duration_s": duration_s(value, zone), "dose": dose_body(value.dose),
         "litres": None if litres is None else round(litres, 1), "rule": value.rule.value, "params": value.params,
         "awaits": None if value.awaits is None else value.awaits.value,
+    }  # fmt: skip
+
+
+def hand_part(value: HandPart, zone: Zone, turn_at: datetime | None) -> Json:
+    """A part of a program that would be run by hand; `turn_at` is when it may expect to begin."""
+    litres = expected_litres(value.dose, zone)
+    return {
+        "zone_id": zone.id, "dose": dose_body(value.dose), "duration_s": asked_s(value.dose, zone),
+        "litres": None if litres is None else round(litres, 1), "soak_s": value.soak_s, "turn_at": iso(turn_at),
     }  # fmt: skip
 
 

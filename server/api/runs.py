@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from irrigation.model import QueuePolicy
 from server.api.body import RunProgram, Water, body, described, parsed, read
 from server.api.doors import InFarm, InThisFarm, Key, Made, MaybeKey, OfProgram, OfRun, OfZone, SignedIn
 from server.ledger import history
@@ -53,6 +54,12 @@ async def stop(found: OfRun, account: SignedIn, made: Made) -> Json:
 async def queue(view: InThisFarm) -> Json:
     """What waits its turn, in the order in which it is expected; what will find none in its time comes last."""
     return {"queue": waiting(view)}
+
+
+@router.get("/programs/{program_id}/run")
+async def foresee(found: OfProgram, made: Made, queue: QueuePolicy = QueuePolicy.APPEND) -> Json:
+    """What a program would give if it were run by hand now, and when each of its parts may expect its turn."""
+    return {"parts": made.queueing.foreseen(found.farm, found.thing, queue)}
 
 
 @router.post("/programs/{program_id}/run", status_code=202, openapi_extra=described(RunProgram))

@@ -7,8 +7,22 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 
-from irrigation.by_hand import HandPart, parts_now
-from irrigation.model import Adjust, CycleSoak, Dose, Farm, Knowledge, Moisture, Order, Program, ZoneDose
+from irrigation.by_hand import HandPart, expected, parts_now
+from irrigation.model import (
+    ActiveRun,
+    Adjust,
+    CycleSoak,
+    Dose,
+    Farm,
+    Knowledge,
+    Moisture,
+    Order,
+    PlanState,
+    Program,
+    Queued,
+    QueuePolicy,
+    ZoneDose,
+)
 from irrigation.occurrence import Firing, Sequencer
 from tests.unit.irrigation.farms import farm, nows, program
 from tests.unit.irrigation.rich import rich_farms
@@ -67,6 +81,30 @@ def test_a_time_without_a_zone_is_refused() -> None:
     one = program("p", ("a", 20))
     with pytest.raises(ValueError, match="time zone"):
         parts_now(farm(one), one, Knowledge(), NOW.replace(tzinfo=None))
+
+
+def in_minutes(
+    policy: QueuePolicy, one: Program, *waiting: Queued, active: tuple[ActiveRun, ...] = ()
+) -> list[int | None]:
+    """Return in how many minutes each part of the program may expect its turn."""
+    state = PlanState(active=active, known=Knowledge(queue=waiting))
+    starts = expected(farm(), state, parts(one), policy, NOW)
+    return [None if at is None else (at - NOW) // timedelta(minutes=1) for at in starts]
+
+
+def test_the_expected_starts_are_those_of_the_queue_by_its_policy() -> None:
+    one = replace(program("p", ("a", 20), ("b", 10)), pause_s=60)
+    busy = ActiveRun(zone_id="c", until=NOW + timedelta(minutes=7), flow_l_min=20)
+    waits = Queued(run_id="w", zone_id="c", dose=Dose(minutes=30), since=NOW, until=NOW + timedelta(hours=6))
+    assert in_minutes(QueuePolicy.APPEND, one) == [0, 21]
+    assert in_minutes(QueuePolicy.APPEND, one, waits, active=(busy,)) == [37, 58]
+    assert in_minutes(QueuePolicy.FRONT, one, waits, active=(busy,)) == [7, 28]
+    assert in_minutes(QueuePolicy.REPLACE, one, waits, active=(busy,)) == [0, 21]
+
+
+def test_what_finds_no_room_in_its_six_hours_has_no_expected_start() -> None:
+    busy = ActiveRun(zone_id="c", until=NOW + timedelta(hours=7), flow_l_min=20)
+    assert in_minutes(QueuePolicy.APPEND, program("p", ("a", 20), ("b", 10)), active=(busy,)) == [None, None]
 
 
 @given(rich_farms(), nows)

@@ -66,6 +66,7 @@ TABLE: dict[tuple[str, str], Call] = {
     ("GET", "/api/v1/zones/{zone_id}/runs"): Call(200),
     ("GET", "/api/v1/runs/{run_id}"): Call(200),
     ("POST", "/api/v1/runs/{run_id}/stop"): Call(202),
+    ("GET", "/api/v1/programs/{program_id}/run"): Call(200),
     ("POST", "/api/v1/programs/{program_id}/run"): Call(202),
     ("GET", "/api/v1/farms/{farm_id}/queue"): Call(200),
     ("GET", "/api/v1/farms/{farm_id}/programs"): Call(200),

@@ -151,6 +151,37 @@ async def test_a_programs_cycles_and_shares_are_in_it(coop: Coop) -> None:
         assert (answer.status_code, answer.json()["type"].rsplit("/")[-1]) == (409, "nothing-to-give")
 
 
+async def test_what_a_program_would_give_is_told_before_it_is_asked_for_and_is_what_is_then_asked_for(
+    coop: Coop,
+) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        told = (await mai.get("/programs/sang-dau-tay/run")).json()["parts"]
+        assert [(part["zone_id"], part["duration_s"], part["litres"], part["turn_at"]) for part in told] == [
+            ("dau-tay", 1200, 960.0, "2026-11-23T05:00:00.000Z"),
+            ("rau-cai-meo", 720, 240.0, "2026-11-23T05:20:00.000Z"),
+        ]
+        assert coop.link.commands() == []
+        runs = (await mai.post("/programs/sang-dau-tay/run", headers=KEY)).json()["runs"]
+        assert [(run["zone_id"], run["dose"]) for run in runs] == [(part["zone_id"], part["dose"]) for part in told]
+
+
+async def test_what_is_told_before_follows_the_policy(coop: Coop) -> None:
+    await coop.gateway_up()
+    async with coop.client("mai") as mai:
+        run_id = (await mai.post("/zones/dau-tay/runs", json={"dose": {"minutes": 40}}, headers=KEY)).json()["id"]
+        first = {}
+        for policy in QueuePolicy:
+            parts = (await mai.get("/programs/sang-dau-tay/run", params={"queue": policy.value})).json()["parts"]
+            first[policy.value] = parts[0]["turn_at"]
+        assert first == {
+            "append": "2026-11-23T05:40:00.000Z", "front": "2026-11-23T05:40:00.000Z",
+            "replace": "2026-11-23T05:00:00.000Z",
+        }  # fmt: skip
+        assert (await mai.get(f"/runs/{run_id}")).json()["state"] == "asked"
+        assert (await mai.get("/programs/sang-dau-tay/run", params={"queue": "now"})).status_code == 422
+
+
 async def test_a_refusal_is_shown_at_once(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:
