@@ -72,8 +72,8 @@ def expected(
     front = policy is not QueuePolicy.APPEND
     mine = tuple(
         Queued(
-            run_id=f"part {place}", zone_id=part.zone_id, dose=part.dose, since=now, until=now + QUEUE_LIFE, front=front,
-            after=_name(part.after), soak_s=part.soak_s, behind=_name(part.behind), pause_s=part.pause_s,
+            run_id=f"part {place}", zone_id=part.zone_id, dose=part.dose, since=now, until=now + QUEUE_LIFE,
+            front=front, after=_name(part.after), soak_s=part.soak_s, behind=_name(part.behind), pause_s=part.pause_s,
         )
         for place, part in enumerate(parts)
     )  # fmt: skip

@@ -135,6 +135,25 @@ def test_a_program_is_edited_with_a_preview_and_saved(page: Page, phone: Phone) 
     assert sum(after[key] != before[key] for key in before) == 1
 
 
+def test_a_whole_program_is_run_by_hand_and_stopped(page: Page, house: House, phone: Phone) -> None:
+    page.get_by_test_id("tab-programs").click()
+    page.locator('[data-testid="program-row"][data-program="sang-dau-tay"]').click()
+    page.get_by_test_id("hand-open").click()
+    expect(page.get_by_test_id("hand-parts")).to_contain_text("Dâu tây nhà lưới")
+    accessible(page)
+    page.get_by_test_id("hand-submit").click()
+    opened = house.field.wait_zone(ZONE)
+    assert opened.open
+    expect(page.get_by_test_id("hand-run").first).to_have_attribute("data-state", "watering")
+    accessible(page)
+    page.get_by_test_id("hand-stop").click()
+    house.field.wait_zone(ZONE, open=False, after_ns=opened.since_ns)
+    expect(page.get_by_test_id("hand-open")).to_be_visible()
+    assert {run["state"] for run in phone.snapshot()["runs"].values() if run["program_id"] == "sang-dau-tay"} == {
+        "stopped"
+    }
+
+
 def test_a_zone_shows_its_chart(page: Page) -> None:
     card(page).click(position={"x": 120, "y": 20})
     expect(page.get_by_test_id("chart")).to_be_visible()
