@@ -104,7 +104,7 @@ def test_close_all_is_one_tap_and_asks_until_when_to_hold(page: Page, house: Hou
     assert held["until"] is not None
 
 
-def test_what_the_source_cannot_give_is_refused_in_words_and_nothing_opens(
+def test_what_the_source_cannot_give_yet_waits_its_turn_and_nothing_opens(
     page: Page, house: House, phone: Phone
 ) -> None:
     snapshot = phone.snapshot()
@@ -115,10 +115,17 @@ def test_what_the_source_cannot_give_is_refused_in_words_and_nothing_opens(
     rival = max(rivals, key=lambda zone: float(zone["flow_l_min"]))
     run = phone.water(rival["id"], minutes=5).raise_for_status().json()
     phone.wait_state(run["id"], "open")
-    tap_water(page)
-    expect(card(page)).to_have_attribute("data-state", "refused")
+    card(page).get_by_test_id("water-open").click()
+    page.get_by_test_id("place-replace").click()
+    expect(page.get_by_test_id("place-stops")).to_contain_text(rival["name"])
+    accessible(page)
+    page.get_by_test_id("place-append").click()
+    page.get_by_test_id("water-submit").click()
+    expect(card(page)).to_have_attribute("data-state", "queued")
     accessible(page)
     assert not house.field.zone_valve(ZONE).open
+    page.get_by_test_id("cancel-queued").click()
+    expect(page.get_by_test_id("queue")).to_have_count(0)
 
 
 def test_a_program_is_edited_with_a_preview_and_saved(page: Page, phone: Phone) -> None:

@@ -12,16 +12,19 @@ import { at, NOW, run, snapshot, zone } from './farm';
 interface Sent { path: string; method: string; key: string | null; body: unknown }
 
 let sent: Sent[];
+let looked: Sent[];
 let answer: (sent: Sent) => Promise<Response>;
 const json = (status: number, body: unknown): Response => new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json' } });
 const never = (): Promise<Response> => new Promise(() => {});
 
 beforeEach(() => {
   sent = [];
+  looked = [];
   answer = async () => json(202, run('r1', 'a'));
   vi.stubGlobal('fetch', (path: string, init: RequestInit) => {
     const one = { path, method: init.method ?? 'GET', key: new Headers(init.headers).get('Idempotency-Key'), body: init.body ? JSON.parse(String(init.body)) : null };
-    sent.push(one);
+    // What is only looked up, to tell whose turn it is, changes nothing.
+    (one.method === 'GET' ? looked : sent).push(one);
     return new Promise((resolve, reject) => {
       init.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
       answer(one).then(resolve, reject);
@@ -67,18 +70,80 @@ describe('the water sheet', () => {
     expect(farm.snapshot!.runs.r1?.state).toBe('asked');
   });
 
-  it('offers a place after the others while the source is busy, and not otherwise', async () => {
-    const farm = farmWith();
-    sheet(farm);
-    expect(screen.queryByTestId('water-after')).toBeNull();
-    cleanup();
-    const other = zone('b', { run_id: 'rb' });
-    farm.snapshot = snapshot([zone('a'), other], [run('rb', 'b', { state: 'watering', opened_at: at(-60), closes_at: at(600) })]);
-    render(WaterSheet, { farm, view: farm.views.find((view) => view.zone.id === 'a')!, onclose: () => {} });
-    answer = async () => json(202, run('r1', 'a', { state: 'queued', turn_at: at(600) }));
-    await fireEvent.click(id('water-after'));
-    await waitFor(() => expect(farm.snapshot!.runs.r1?.state).toBe('queued'));
-    expect(sent[0]!.body).toEqual({ dose: { minutes: 20 }, queue: 'append' });
+  describe('while the source is busy', () => {
+    function busy(): Farm {
+      const farm = farmWith();
+      const other = zone('b', { name: 'Nhãn', run_id: 'rb' });
+      farm.snapshot = snapshot([zone('a'), other], [run('rb', 'b', { state: 'watering', opened_at: at(-60), closes_at: at(600) })]);
+      render(WaterSheet, { farm, view: farm.views.find((view) => view.zone.id === 'a')!, onclose: () => {} });
+      answer = async () => json(202, run('r1', 'a', { state: 'queued', turn_at: at(600) }));
+      return farm;
+    }
+
+    it('stands after the others unless another place is chosen, and says who has the water', async () => {
+      const farm = busy();
+      expect(id('sheet').textContent).toContain('Bể đang cấp nước cho Nhãn');
+      await fireEvent.click(id('water-submit'));
+      await waitFor(() => expect(farm.snapshot!.runs.r1?.state).toBe('queued'));
+      expect(sent[0]!.body).toEqual({ dose: { minutes: 20 }, queue: 'append' });
+    });
+
+    it('can stand before the others', async () => {
+      busy();
+      await fireEvent.click(id('place-front'));
+      expect(id('sheet').textContent).toContain('phải đợi');
+      await fireEvent.click(id('water-submit'));
+      await waitFor(() => expect(sent[0]!.body).toEqual({ dose: { minutes: 20 }, queue: 'front' }));
+    });
+
+    it('takes the place of what runs only after it has said what that stops and been asked again', async () => {
+      busy();
+      await fireEvent.click(id('place-replace'));
+      expect(id('place-stops').textContent).toContain('Dừng ngay: Nhãn');
+      await fireEvent.click(id('water-submit'));
+      expect(sent).toEqual([]);
+      await fireEvent.click(id('place-append'));
+      await fireEvent.click(id('place-replace'));
+      await fireEvent.click(id('water-submit'));
+      expect(sent).toEqual([]);
+      await fireEvent.click(id('water-submit'));
+      await waitFor(() => expect(sent[0]!.body).toEqual({ dose: { minutes: 20 }, queue: 'replace' }));
+    });
+  });
+
+  it('waits for nobody and offers no place while the source is free', async () => {
+    sheet(farmWith());
+    expect(screen.queryByTestId('place-append')).toBeNull();
+    await fireEvent.click(id('water-submit'));
+    expect(sent[0]!.body).toEqual({ dose: { minutes: 20 } });
+  });
+
+  describe('at a source with turns', () => {
+    const turn = (household: string) => ({ round: 1, household_id: household, amount: 60, start: at(-600), end: at(3000), spans: [[at(-600), at(3000)]], now: true });
+    function shared(now: string, zones = ['a']): void {
+      answer = async (one) =>
+        one.path.endsWith('/rotas') ? json(200, { rotas: [{ source_id: 'tank', unit: 'minutes', anchor: at(-900), period_days: 2, shares: [], swaps: [], loans: [] }], households: [{ id: 'mai', name: 'Nhà chị Mai', zones }, { id: 'lan', name: 'Nhà chị Lan', zones: ['z'] }], mine: [] })
+          : json(200, { turns: [turn(now)] });
+      sheet(farmWith());
+    }
+
+    it('says whose turn it is, until when, and on whose account the water counts', async () => {
+      shared('lan');
+      await waitFor(() => expect(id('sheet').textContent).toContain('Đang là lượt nước của Nhà chị Lan đến 12:50. Nước tưới bây giờ ghi vào sổ của Nhà chị Mai: lấy ngoài lượt.'));
+      expect(id('water-submit')).toHaveProperty('disabled', false);
+    });
+
+    it('says so too of a zone that belongs to no household', async () => {
+      shared('lan', []);
+      await waitFor(() => expect(id('sheet').textContent).toContain('không ghi vào sổ hộ nào'));
+    });
+
+    it('says nothing in the turn of its own household', async () => {
+      shared('mai');
+      await waitFor(() => expect(looked.some((one) => one.path.endsWith('/turns?days=2'))).toBe(true));
+      await new Promise((resolve) => setTimeout(resolve));
+      expect(id('sheet').textContent).not.toContain('lượt nước');
+    });
   });
 
   it('is prefilled with the last dose of the zone', () => {

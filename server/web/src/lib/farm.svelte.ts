@@ -4,6 +4,7 @@ import { forget, keep, read } from './kept';
 import { Live } from './live';
 import { merge, mergeRun } from './merge';
 import { ended, heardAt, PENDING, sortViews, viewZone, type Order, type ZoneView } from './present';
+import type { Place } from './queue';
 import type { Alert, Dose, Lang, Me, Run, Snapshot, StopAll } from './types';
 import { lang, setLang, t } from './words.svelte';
 
@@ -98,7 +99,7 @@ export class Farm {
   }
 
   /** Asks for water once. No answer within 10 s is a failure that says so; nothing is sent again by itself. */
-  async water(zoneId: string, dose: Dose, queue?: 'append'): Promise<boolean> {
+  async water(zoneId: string, dose: Dose, queue?: Place): Promise<boolean> {
     if (this.offline) return false;
     const order: Order = { key: newKey(), zoneId, dose, askedAt: this.now, phase: 'sending', reason: '', field: null };
     this.#setOrder(zoneId, order);
