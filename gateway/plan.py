@@ -343,7 +343,8 @@ class Plan:
                 self._journal.note("timetable", Timetable, new)
         else:
             self._journal.note("timetable", Timetable, new)
-            self._journal.save_entries(new.entries)
+            known = {entry.id: entry for entry in self.timetable.entries} if self.timetable else {}
+            self._journal.save_entries(tuple(entry for entry in new.entries if known.get(entry.id) != entry))
         changed = {}
         for node_id, version in told.items():
             wanted = parts.part(new, node_id)

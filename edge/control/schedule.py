@@ -4,9 +4,11 @@
 waits for a better one for a while, and then goes on by that (`source` says `fallback`).
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from contract.messages import PlanSource
@@ -71,20 +73,19 @@ def agenda(entries: Iterable[Entry], done: Collection[str], now: datetime, under
     """
     missed: list[Entry] = []
     due: list[Entry] = []
-    later: list[Entry] = []
     held: list[Entry] = []
     beside = list(under_way)
-    for entry in sorted((entry for entry in entries if entry.id not in done), key=lambda one: (one.start, one.id)):
-        if entry.start > now:
-            later.append(entry)
-        elif not all(_meet(entry, other) for other in beside):
+    waiting = sorted([entry for entry in entries if entry.id not in done], key=attrgetter("start", "id"))
+    come = bisect_right(waiting, now, key=attrgetter("start"))
+    for entry in waiting[:come]:
+        if not all(_meet(entry, other) for other in beside):
             held.append(entry)
         elif entry.start < now - LATE:
             missed.append(entry)
         else:
             due.append(entry)
             beside.append(entry)
-    return Agenda(missed=tuple(missed), due=tuple(due), later=tuple(later), held=tuple(held))
+    return Agenda(missed=tuple(missed), due=tuple(due), later=tuple(waiting[come:]), held=tuple(held))
 
 
 def _meet(one: Entry, other: Entry) -> bool:

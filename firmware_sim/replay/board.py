@@ -41,10 +41,11 @@ class Board:
         self._done: set[str] = set()
         self._taken_at: datetime | None = None
         self._looked_at: datetime | None = None
+        self._later: tuple[Entry, ...] | None = None  # what the last look left for later
 
     def take(self, timetable: Timetable, now: datetime) -> None:
         """Keep a new timetable."""
-        self.timetable, self._taken_at = timetable, now + self.ahead
+        self.timetable, self._taken_at, self._later = timetable, now + self.ahead, None
 
     def look(self, now: datetime) -> None:
         """End what is over, start what is due, tell what was missed."""
@@ -54,7 +55,7 @@ class Board:
         if not self.up:
             return
         agenda = self._agenda(now)
-        self._looked_at = now + self.ahead
+        self._looked_at, self._later = now + self.ahead, agenda.later
         for entry in agenda.missed:
             self._miss(entry, now)
         for entry in agenda.due:
@@ -64,8 +65,8 @@ class Board:
         """Return when it must look again."""
         moments = [lease.until for lease in self.open.values()]
         if self.up:
-            agenda = self._agenda(now)
-            moments += [entry.start - self.ahead for entry in agenda.later[:1]]
+            later = self._agenda(now).later if self._later is None else self._later
+            moments += [entry.start - self.ahead for entry in later[:1]]
             moments += self._base_looks(now)
         return min(moments, default=None)
 

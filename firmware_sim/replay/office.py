@@ -72,6 +72,7 @@ class Office:
         self._reports = Reports(self.journal, Inbox(self._db), outbox, self.plan, self.orders)
         self.stale = True
         self._shortcut = shortcut
+        self._flows: object = None
         self._begun = set[str]()  # runs that this life has heard begin as planned
         self._in_touch = frozenset[str]()
         self._replan_at: datetime | None = None
@@ -106,9 +107,10 @@ class Office:
 
     def hear(self, node_id: str, version: int, now: datetime) -> None:
         """Have a board in hearing that holds that version of its timetable; it has been since it was heard last."""
-        came = self.boards.status(node_id, Status(online=True, boot_id=node_id, at=now), now)
-        came = came and node_id not in self._in_touch  # the time that the replay passed over was no silence
-        self._in_touch |= {node_id}
+        came = False
+        if node_id not in self._in_touch:  # otherwise the time that the replay passed over was no silence
+            came = self.boards.status(node_id, Status(online=True, boot_id=node_id, at=now), now)
+            self._in_touch |= {node_id}
         self.boards.heard(node_id, now)
         if came or self.boards[node_id].timetable_version != version:
             hello = Hello(boot_id=node_id, at=now, clock_trusted=True, software="", timetable_version=version)
@@ -133,9 +135,10 @@ class Office:
             batch = Batch.model_validate(
                 {"boot_id": node_id, "lane": Lane.EVENTS, "after_seq": after, "events": numbered}
             )
-        learned = self._learned()
-        replan = self._reports.take(node_id, batch, now).replan
-        if replan and not (self._shortcut and learned == self._learned() and self._as_planned(numbered, now)):
+        if not self._reports.take(node_id, batch, now).replan:
+            return
+        before, self._flows = self._flows, self._learned()
+        if not (self._shortcut and before == self._flows and self._as_planned(numbered, now)):
             self.stale = True
 
     def _as_planned(self, records: Iterable[Event | Reading], now: datetime) -> bool:
