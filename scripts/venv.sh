@@ -19,7 +19,8 @@ whole() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 if ! good .venv/bin/python; then
     python=
     bare=
-    for each in ${PYTHON:-} python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+    # The system's own before others: it is built for speed (profile-guided), half as fast again as one built by hand.
+    for each in ${PYTHON:-} /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
         good "$each" || continue
         if whole "$each"; then python=$each; break; fi
         bare=${bare:-$each}
