@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from irrigation.days import Calendar, Cron, Dates, EvenDays, EveryNDays, MonthDays, OddDays, Weekly
@@ -54,17 +55,20 @@ def local_to_utc(day: date, at: time, tz: ZoneInfo) -> datetime:
     return _jump(first.replace(fold=1).astimezone(UTC), moment, tz)
 
 
-def gaps(tz: ZoneInfo, first: date, days: int) -> list[tuple[datetime, datetime]]:
+@lru_cache(maxsize=64)  # every plan of a day asks for the same year
+def gaps(tz: ZoneInfo, first: date, days: int) -> tuple[tuple[datetime, datetime], ...]:
     """Return the wall-clock spans that `tz` jumps over from `first` on, for `days` days: naive (start, end)."""
     found = []
     before = datetime.combine(first, time(), UTC)
+    old = _offset(before, tz)
     for _ in range(days):
         after = before + timedelta(days=1)
-        if _offset(before, tz) < _offset(after, tz):
+        new = _offset(after, tz)
+        if old < new:
             jump = _jump(before, after, tz)
             found.append((_wall(jump - _SECOND, tz) + _SECOND, _wall(jump, tz)))
-        before = after
-    return found
+        before, old = after, new
+    return tuple(found)
 
 
 def _jump(before: datetime, after: datetime, tz: ZoneInfo) -> datetime:

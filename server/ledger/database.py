@@ -7,14 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Insert, Table, create_engine, event, insert, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Insert, Table, create_engine, event, insert, inspect, make_url, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from contract.errors import ConfigError
 from server.errors import Unavailable
+
+_MIGRATIONS = files("server.ledger") / "migrations"
 
 
 class Ledger:
@@ -34,9 +34,14 @@ class Ledger:
 
     def migrate(self) -> None:
         """Bring the schema to this version's; safe to repeat."""
-        config = Config()
-        config.set_main_option("script_location", str(files("server.ledger") / "migrations"))
         with self.begin() as tx:
+            if _step(tx) == newest_step():
+                return  # as at nearly every start: Alembic's import alone takes longer than all else here
+            from alembic import command
+            from alembic.config import Config
+
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS))
             config.attributes["connection"] = tx
             command.upgrade(config, "head")
 
@@ -68,6 +73,18 @@ class Ledger:
         self._engine.dispose()
 
 
+def newest_step() -> str:
+    """The number of the schema's last step: that of its file in migrations/versions."""
+    return max(path.name for path in (_MIGRATIONS / "versions").iterdir() if path.name[0].isdigit()).partition("_")[0]
+
+
+def _step(tx: Connection) -> str | None:
+    """The step that the database stands at; None before the first."""
+    if not inspect(tx).has_table("alembic_version"):
+        return None
+    return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
 def _durable(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours: see _immediate
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
@@ -94,8 +111,20 @@ def add(tx: Connection, table: Table, values: dict[str, Any]) -> None:
 def _upsert(table: Table, dialect: str, names: tuple[str, ...], keep: bool) -> Insert:
     # Built once: building a statement costs more than running it, and every tap and every report has some.
     keys = [column.name for column in table.primary_key]
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    statement = _insert(table, dialect)
     changed = {name: statement.excluded[name] for name in names if name not in keys}
-    if keep or not changed:
-        return statement.on_conflict_do_nothing(index_elements=keys)
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    made: Insert = (
+        statement.on_conflict_do_nothing(index_elements=keys)
+        if keep or not changed
+        else statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    )
+    return made
+
+
+def _insert(table: Table, dialect: str) -> Any:
+    """An INSERT of the dialect's own kind; both know `excluded` and `on_conflict_do_...`."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql  # a ledger in SQLite starts without it
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)

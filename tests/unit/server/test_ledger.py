@@ -1,15 +1,18 @@
 """The ledger in SQLite: durable, and its errors translated. What holds for every ledger: tests/suites/ledger."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from contract.errors import ConfigError
 from server.errors import Unavailable
 from server.farms import load_farm
-from server.ledger import farms
-from server.ledger.database import Ledger
+from server.ledger import farms, migrations
+from server.ledger.database import Ledger, newest_step
 from tests.unit.server.coop import FARM_FILE, NOW, OTHER_FARM
 
 
@@ -46,6 +49,30 @@ def test_a_ledger_that_somebody_else_holds_is_unavailable(ledger: Ledger, tmp_pa
 def test_an_address_that_is_none_is_refused_by_its_setting(url: str) -> None:
     with pytest.raises(ConfigError, match=r"ledger\.url"):
         Ledger(url)
+
+
+def test_the_newest_step_is_the_one_that_alembic_leads_to() -> None:
+    assert newest_step() == ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
+
+
+def test_a_ledger_of_an_older_step_is_brought_to_the_newest(ledger: Ledger) -> None:
+    with ledger.begin() as tx:
+        tx.exec_driver_sql("ALTER TABLE farms DROP COLUMN forecast")
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+    ledger.migrate()
+    with ledger.read() as connection:
+        assert farms.ids(connection) == ()
+        connection.exec_driver_sql("SELECT forecast FROM farms")
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest_step()
+
+
+def test_a_server_starts_without_alembic_when_its_ledger_is_up_to_date(ledger: Ledger, tmp_path: Path) -> None:
+    code = (
+        "import sys, server.app as app; from server.settings import LedgerSettings; "
+        "app.open_ledger(LedgerSettings(url=sys.argv[1])).close(); print('alembic' in sys.modules)"
+    )
+    start = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'ledger.db'}"]
+    assert subprocess.run(start, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
 # --- farms ---
