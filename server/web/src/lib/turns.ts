@@ -4,9 +4,12 @@ import { dayName, dayNumber, local, instant } from './time';
 
 export interface Swap { kind?: 'swap'; id: string; round: number; household_a: string; household_b: string; agreed: string[] }
 export interface Loan { kind?: 'loan'; id: string; round: number; lender: string; borrower: string; amount: number; repaid_in?: number | null; agreed: string[] }
+export interface Share { household_id: string; amount: number }
+export interface Ration { first: string; last: string; pct: number }
+export interface Shortage { start: string; end?: string | null; flow_share?: number }
 export interface Rota {
   source_id: string; unit: 'minutes' | 'litres'; anchor: string; period_days: number;
-  shares: { household_id: string; amount: number }[]; swaps: Swap[]; loans: Loan[];
+  shares: Share[]; swaps: Swap[]; loans: Loan[]; hours?: [string, string]; rations?: Ration[]; shortages?: Shortage[];
 }
 export interface Rotas { rotas: Rota[]; households: { id: string; name: string; zones: string[] }[]; mine: string[] }
 export interface Turn { round: number; household_id: string; amount: number; start: string; end: string | null; spans: [string, string][]; now: boolean }

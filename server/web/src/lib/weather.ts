@@ -1,4 +1,3 @@
-import { instant, local } from './time';
 import type { Condition } from './types';
 
 /** What holds for all programs, and the rain that people expect (docs/api.md). */
@@ -22,19 +21,4 @@ export function withSum(rain: Expected[], hours: number, direction: 1 | -1): Exp
 export function asFarAs(rain: Expected[], hours: number): Expected[] {
   const spans = [...new Set([...SPANS, ...rain.map((one) => one.hours)])].filter((span) => span <= hours).sort((a, b) => a - b);
   return spans.map((span) => rain.find((one) => one.hours === span) ?? { hours: span, mm: Math.max(0, ...rain.filter((one) => one.hours < span).map((one) => one.mm)) });
-}
-
-const two = (n: number): string => String(n).padStart(2, '0');
-
-/** A moment as a date-and-time field has it, in the farm's time; and back, in ms. */
-export function toField(ms: number, tz: string): string {
-  const l = local(ms, tz);
-  return `${l.year}-${two(l.month)}-${two(l.day)}T${two(l.hour)}:${two(l.minute)}`;
-}
-
-export function fromField(text: string, tz: string): number | null {
-  const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)/.exec(text);
-  if (!found) return null;
-  const [year, month, day, hour, minute] = found.slice(1).map(Number) as [number, number, number, number, number];
-  return instant(year, month, day, hour, minute, tz);
 }
