@@ -1,6 +1,7 @@
 """What became, or will become, of a due watering as a sentence that a farmer can read: values in, words out.
 
-The words for rules and reasons are the app's own files (`server/web/src/words`): there is one sentence for each.
+The app shows these sentences as they are. The words for reasons and conditions, which it says itself too, are its own
+files (`server/web/src/words`): there is one sentence for each.
 """
 
 import json
@@ -12,7 +13,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from irrigation.model import Decision, Entry, Rule, Skip
-from server.words import say
+from server.words import say, words
 
 Params = Mapping[str, float | str]
 WILL_RUN, WILL_SKIP = "will-run", "will-skip"
@@ -63,11 +64,11 @@ def sentence(language: str, told: Told, tz: ZoneInfo) -> str:
 
 def why(language: str, rule: str, params: Params) -> str:
     """Return the words for a rule with its numbers, and those for the reason that a board gave."""
-    words = app_words(language)
+    rules = words(language)
     shown = {name: _number(language, value) for name, value in params.items()}
     shown |= {"of": _kind(language, shown["of"])} if "of" in shown else {}
-    said = words.get(f"rule.{rule}", words["rule.other"]).format_map(_Gaps(shown | {"code": rule}))
-    reason = words.get(f"reason.{params['reason']}") if "reason" in params else None
+    said = rules.get(f"rule.{rule}", rules["rule.other"]).format_map(_Gaps(shown | {"code": rule}))
+    reason = app_words(language).get(f"reason.{params['reason']}") if "reason" in params else None
     return said if reason is None else f"{said} {reason.format_map(_Gaps(shown))}."
 
 

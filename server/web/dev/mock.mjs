@@ -106,9 +106,9 @@ function timetable(snapshot, programs, days) {
           const flow = snapshot.zones[zone_id]?.flow_l_min ?? 20;
           const duration_s = dose.minutes ? dose.minutes * 60 : dose.litres ? Math.round((dose.litres / flow) * 60) : dose.max_minutes * 60;
           const id = `${program.id}-${zone_id}-${at}`;
-          if (day === 2) skipped.push({ id, zone_id, program_id: program.id, due: iso(at), rule: 'hold', params: {} });
-          else if (day === 4) entries.push({ id, zone_id, program_id: program.id, due: iso(at), start: iso(at + 25 * MINUTE), duration_s: Math.round(duration_s * 0.6), dose, litres: (flow * duration_s * 0.6) / 60, rule: 'source-busy', params: {} });
-          else entries.push({ id, zone_id, program_id: program.id, due: iso(at), start: iso(at), duration_s, dose, litres: (flow * duration_s) / 60, rule: 'as-programmed', params: {} });
+          if (day === 2) skipped.push({ id, zone_id, program_id: program.id, due: iso(at), rule: 'hold', params: {}, sentence: `${snapshot.zones[zone_id]?.name} sẽ không được tưới. Lịch đang tạm ngừng.` });
+          else if (day === 4) entries.push({ id, zone_id, program_id: program.id, due: iso(at), start: iso(at + 25 * MINUTE), duration_s: Math.round(duration_s * 0.6), dose, litres: (flow * duration_s * 0.6) / 60, rule: 'source-busy', params: {}, sentence: `${snapshot.zones[zone_id]?.name} sẽ được tưới muộn hơn. Nguồn nước đang bận.` });
+          else entries.push({ id, zone_id, program_id: program.id, due: iso(at), start: iso(at), duration_s, dose, litres: (flow * duration_s) / 60, rule: 'as-programmed', params: {}, sentence: `${snapshot.zones[zone_id]?.name} sẽ được tưới. Đúng lịch.` });
           at += duration_s * SECOND;
         }
       }
@@ -328,7 +328,7 @@ export function createMock() {
     ['GET', /^\/farms\/mai\/decisions$/, ({ query }) => ({
       decisions: [
         ['dau-tay', -1, 'ran', 'as-programmed'], ['rau-cai', -1, 'changed', 'source-busy'], ['dau-tay', -2, 'skipped', 'hold'], ['nhan', -3, 'skipped', 'skipped-by-person'], ['dau-tay', -3, 'ran', 'cut-to-cap'],
-      ].filter(([zoneId]) => !query.get('zone_id') || zoneId === query.get('zone_id')).map(([zone_id, day, result, rule], i) => ({ id: `decision-${i}`, zone_id, program_id: 'sang-dau-tay', due: iso(localDay(day) + 5.5 * HOUR), result, rule, params: {}, at: iso(localDay(day) + 5.5 * HOUR), run_id: null })),
+      ].filter(([zoneId]) => !query.get('zone_id') || zoneId === query.get('zone_id')).map(([zone_id, day, result, rule], i) => ({ id: `decision-${i}`, zone_id, program_id: 'sang-dau-tay', due: iso(localDay(day) + 5.5 * HOUR), result, rule, params: {}, at: iso(localDay(day) + 5.5 * HOUR), run_id: null, sentence: `${snapshot.zones[zone_id].name}: câu của máy chủ (${rule}).` })),
     })],
     ['GET', /^\/zones\/([\w-]+)\/series$/, ({ query }) => series(Date.parse(query.get('from')), Date.parse(query.get('to')), Number(query.get('points') ?? 300))],
   ];

@@ -1,7 +1,7 @@
 import { render, screen } from '@testing-library/svelte';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import ConditionList from '../src/components/ConditionList.svelte';
-import { conditionText, KINDS, newCondition, ruleText, stepped } from '../src/lib/condition';
+import { conditionText, KINDS, newCondition, stepped } from '../src/lib/condition';
 import { moreLines } from '../src/lib/program';
 import { setLang } from '../src/lib/words.svelte';
 import type { Condition, ConditionKind } from '../src/lib/types';
@@ -29,12 +29,6 @@ describe('a condition', () => {
     expect(stepped(RAIN, 1)).toEqual({ ...RAIN, limit: 6, release: 3 });
     const most = KINDS['soil-wet'].high;
     expect(stepped({ kind: 'soil-wet', limit: most }, 1)).toEqual({ kind: 'soil-wet', limit: most });
-  });
-
-  it('is named where it had no value', async () => {
-    await setLang('en');
-    expect(ruleText('no-value', { of: 'frost' })).toContain('Frost');
-    expect(ruleText('rain-fallen', { rain_mm: 8.2, limit_mm: 5, hours: 24, age_min: 60 })).toBe('8.2 mm of rain fell in 24 h (limit 5 mm; measured 60 min before).');
   });
 });
 

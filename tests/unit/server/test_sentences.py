@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from irrigation.model import ConditionKind, Decision, Dose, Entry, Result, Rule, Skip
-from server.words import LANGUAGES
-from server.words.sentences import ahead, app_words, next_start, of_decision, sentence
+from server.words import LANGUAGES, words
+from server.words.sentences import ahead, next_start, of_decision, sentence
 
 ROOT = Path(__file__).parents[3]
 TZ = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -28,8 +28,7 @@ ENTRY = Entry(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_rule_and_result_has_words(language: str) -> None:
-    words = app_words(language)
-    assert {rule for rule in Rule if f"rule.{rule}" not in words} == set()
+    assert {rule for rule in Rule if f"rule.{rule}" not in words(language)} == set()
     for result in Result:
         said = sentence(language, of_decision(replace(DECISION, result=result), "Chè"), TZ)
         assert "Chè" in said
@@ -40,7 +39,7 @@ def test_every_rule_and_result_has_words(language: str) -> None:
 def test_every_language_asks_for_the_same_numbers_of_a_rule_and_the_rules_give_them() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "irrigation").glob("*.py"))
     for rule in Rule:
-        asked = {language: set(re.findall(r"\{(\w+)\}", app_words(language)[f"rule.{rule}"])) for language in LANGUAGES}
+        asked = {language: set(re.findall(r"\{(\w+)\}", words(language)[f"rule.{rule}"])) for language in LANGUAGES}
         assert asked["vi"] == asked["en"] == asked["fr"], rule
         assert {name for name in asked["en"] if f'"{name}"' not in source} == set(), rule
 

@@ -1,5 +1,5 @@
-import type { Condition, ConditionKind, Params } from './types';
-import { has, t, tCode } from './words.svelte';
+import type { Condition, ConditionKind } from './types';
+import { t, tCode } from './words.svelte';
 
 /** What a condition of each kind begins with, and in which steps and bounds its limit is set. The server has the last word. */
 export const KINDS: Record<ConditionKind, { limit: number; step: number; low: number; high: number; hours?: number }> = {
@@ -32,10 +32,4 @@ export function conditionText(condition: Condition): string {
   const { kind, limit, release } = condition;
   const said = tCode('cond', kind, { limit, hours: condition.hours ?? 24 }, 'cond.other');
   return release === undefined || release === limit ? said : `${said} ${t('cond.release', { release })}`;
-}
-
-/** The rule's own words, with the name of the condition where it is about one. */
-export function ruleText(rule: string, params: Params): string {
-  const of = `kind.${String(params.of)}`;
-  return tCode('rule', rule, has(of) ? { ...params, of: t(of) } : params, 'rule.other');
 }

@@ -180,10 +180,11 @@ export interface Entry {
   duration_s: number; dose: Dose; litres: number | null; rule: string; params: Params;
   /** A condition whose value is still to come, and without which it does not run. */
   awaits: string | null;
+  sentence: string;
 }
 
 export interface Skipped {
-  id: string; zone_id: string; program_id: string | null; due: string; rule: string; params: Params;
+  id: string; zone_id: string; program_id: string | null; due: string; rule: string; params: Params; sentence: string;
 }
 
 export interface Timetable {
@@ -193,6 +194,8 @@ export interface Timetable {
 export interface Decision {
   id: string; zone_id: string; program_id: string | null; due: string;
   result: 'ran' | 'changed' | 'skipped' | 'refused'; rule: string; params: Params; at: string; run_id: string | null;
+  /** What became of it and why, in the language that was asked for. */
+  sentence: string;
 }
 
 export interface Series {
