@@ -44,11 +44,10 @@ def decode(channel: Channel, payload: bytes) -> Any:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) > 1:
-        keys = {key for key, _ in pairs}
-        if len(keys) != len(pairs):
-            twice = next(key for key in keys if sum(key == other for other, _ in pairs) > 1)
-            raise ValueError(f"key {twice!r} stands twice in one object")
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        twice = next(key for key in keys if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"key {twice!r} stands twice in one object")
 
 
 def explain(exc: ValidationError) -> str:
