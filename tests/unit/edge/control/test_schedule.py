@@ -107,6 +107,14 @@ def test_the_base_plan_reaches_back_to_what_was_missed(looked_at: datetime | Non
     assert (found.due, found.later) == ((), ())
 
 
+def test_what_was_due_before_the_last_look_and_begins_after_it_is_told_as_well() -> None:
+    table = timetable(valid_until=datetime(2026, 12, 7, 0, 0, tzinfo=UTC))
+    plan = replace(table, base=(replace(table.base[0], due=time(5, 0)),))  # after half an hour of its neighbours' turns
+    looked_at, now = datetime(2026, 12, 12, 5, 15, tzinfo=UTC), datetime(2026, 12, 15, 3, 0, tzinfo=UTC)
+    missed = agenda(waterings(plan, now, looked_at=looked_at), (), now).missed
+    assert [one.start.day for one in missed] == [12, 13, 14]
+
+
 def test_a_plan_that_has_run_out_before_it_came_starts_nothing_that_was_due_before() -> None:
     plan = timetable(valid_until=datetime(2026, 12, 7, 0, 0, tzinfo=UTC))
     came = datetime(2026, 12, 9, 5, 31, tzinfo=UTC)
