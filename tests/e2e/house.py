@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from firmware_sim.demo.ready import answers
 from firmware_sim.field_client import FieldClient
 from tests.e2e.phone import Phone
 from tests.fixtures.processes import Process, Processes
@@ -16,7 +17,7 @@ from tests.fixtures.processes import Process, Processes
 class House:
     """`tuoi demo` in a process of its own. `field` judges the valves without asking those who drive them."""
 
-    def __init__(self, processes: Processes, data: Path, *options: str, ready_s: float = 60) -> None:
+    def __init__(self, processes: Processes, data: Path, *options: str, ready_s: float = 120) -> None:
         self.data = data
         self.demo: Process = processes.start(
             sys.executable,
@@ -72,6 +73,7 @@ class House:
 
     def all_ready(self, phone: Phone) -> None:
         """Return when all boards are in hearing and all valves closed, as the phone is told and as the field has it."""
+        self._answers()
         phone.wait(
             lambda view: view["link"]["gateway_online"] and all(node["online"] for node in view["nodes"].values()),
             "every board online",
@@ -79,6 +81,13 @@ class House:
         )
         phone.all_closed()
         self.field.wait_all_closed(10)
+
+    def _answers(self, timeout_s: float = 60) -> None:
+        """Return when the server answers: one that was killed may still be starting."""
+        deadline_s = time.monotonic() + timeout_s
+        while not answers(f"{self.url}/readyz"):
+            assert time.monotonic() < deadline_s, f"the server does not answer after {timeout_s:g} s"
+            time.sleep(0.05)  # nothing tells us; a server has to be asked
 
     def pid(self, name: str) -> int:
         """The process of that name as it is now (a killed one is started anew, as systemd would)."""
