@@ -310,7 +310,10 @@ class Gateway:
 
     def _versions_told(self, node_id: str) -> None:
         """Plan anew when a board has taken its part, holds more than was ever given, or can make up again."""
-        if self.plan.confirm(node_id) or self.plan.overtaken() or self.plan.unlocked(self.clock.now()):
+        taken = self.plan.confirm(node_id)
+        if taken:
+            self.dispatcher.wake()  # an order may have waited for that
+        if taken or self.plan.overtaken() or self.plan.unlocked(self.clock.now()):
             self._look_soon(replan=True)
 
     def _send_soon(self) -> None:

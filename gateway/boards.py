@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from contract.messages import Hello, NodeReport, NodeState, Status, ValvePosition
 from gateway.journal import Journal
+from irrigation.model import Zone
 
 SILENCE = timedelta(seconds=100)
 """A board says its state every 30 s; one that was not heard for three of them is away, whatever the broker believes."""
@@ -138,6 +139,15 @@ class Boards:
             for board in self._boards.values()
             for valve in (board.state.valves if board.state else ())
             if valve.quarantine is not None and valve.zone_id is not None
+        )
+
+    def out_of_reach(self, zones: Iterable[Zone], now: datetime) -> frozenset[str]:
+        """Return the zones where nothing can be made up now: faults, or a board out of hearing, are in the way."""
+        every = tuple(zones)
+        away, locked = self.away((zone.node_id for zone in every), now), self.locked_zones()
+        stuck = {zone.source_id for zone in every if zone.id in self.stuck_zones()}
+        return frozenset(
+            zone.id for zone in every if zone.id in locked or zone.node_id in away or zone.source_id in stuck
         )
 
     def reports(self, needed: Iterable[str], now: datetime) -> tuple[NodeReport, ...]:

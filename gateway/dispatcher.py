@@ -14,6 +14,7 @@ from gateway.journal import Journal
 from gateway.orders import Minted, Orders
 from gateway.plan import Plan
 from gateway.planning.dispatch import Send, Wishes, due_sends
+from irrigation.model import Timetable
 
 log = logging.getLogger(__name__)
 
@@ -80,18 +81,19 @@ class Dispatcher:
         return wait_s
 
     def wishes(self) -> Wishes:
-        """Return what is wanted of the boards now; an order whose run is to be closed is not sent any more."""
-        closes = self._journal.closes()
-        closing = {close.run_id for close in closes}
+        """Return what is wanted of the boards now."""
+        now = self._clock.now()
         return Wishes(
-            opens=tuple(run for run in self._orders.waiting() if run.run_id not in closing),
-            closes=closes,
+            opens=self._orders.to_send(now),
+            closes=self._journal.closes(),
             close_alls=self._journal.close_alls(),
             errands=self._orders.errands.waiting(),
-            boards=self._plan.held(self._clock.now()),
+            boards=self._plan.held(now),
         )
 
     async def _send(self, send: Send) -> bool:
+        if isinstance(send.message, Timetable) and not self._plan.give(send.node_id, send.message):
+            return True  # planned anew since we looked
         if isinstance(send.message, Close):
             self._minted[send.message.id] = Minted(send.message.run_id, send.node_id)
             if len(self._minted) > MINTED_KEPT:

@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS boards (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS configs (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parts (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS confirmed (node_id TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS given (
+    node_id TEXT NOT NULL, version INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (node_id, version)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, under_way INTEGER NOT NULL, command_id TEXT, asked_at TEXT NOT NULL, doc TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -127,8 +130,21 @@ class Journal:
         self.db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?)", (node_id, _dump(Timetable, part)))
 
     def save_confirmed(self, node_id: str, part: Timetable) -> None:
-        """Keep the part of a timetable that a board says it has."""
+        """Keep the part of a timetable that a board says it has, and forget what it was given before that."""
         self.db.execute("INSERT OR REPLACE INTO confirmed VALUES (?, ?)", (node_id, _dump(Timetable, part)))
+        self.db.execute("DELETE FROM given WHERE node_id = ? AND version <= ?", (node_id, part.version))
+
+    def give(self, node_id: str, part: Timetable) -> None:
+        """Note that a part goes to a board, which may hold it from now on, whether or not it can ever say so."""
+        values = (node_id, part.version, _dump(Timetable, part))
+        self.db.execute("INSERT OR REPLACE INTO given VALUES (?, ?, ?)", values)
+
+    def given(self) -> dict[str, tuple[Timetable, ...]]:
+        """Return what each board was given since the part that it says it has, oldest first."""
+        found: dict[str, tuple[Timetable, ...]] = {}
+        for node_id, doc in self.db.execute("SELECT node_id, doc FROM given ORDER BY node_id, version"):
+            found[node_id] = (*found.get(node_id, ()), _load(Timetable, doc))
+        return found
 
     # --- runs ---
 

@@ -138,6 +138,8 @@ class Orders:
         for run in runs:
             with self._journal.transaction():
                 verdict = self._judge(its_turn(run, now), now)
+                if isinstance(verdict, Run) and self._plan.in_the_way(verdict, now):
+                    continue  # boards have not taken the plan that gives it its turn
                 if isinstance(verdict, Run):
                     opened = replace(verdict, asked_at=run.asked_at)
                     self._journal.save_run(opened)
@@ -200,7 +202,9 @@ class Orders:
         with self._journal.transaction():
             self.queue.expire(now)
             for run in late:
-                reason = Reason(code="board-away", params={"node_id": run.node_id})
+                slow = min(self._plan.in_the_way(run, now), default=None)
+                code = "board-away" if slow is None else "room-not-made"
+                reason = Reason(code=code, params={"node_id": slow or run.node_id})
                 self._end(run, RunState.EXPIRED, now, reason)
                 close = WantedClose(run_id=run.run_id, node_id=run.node_id, actor=GATEWAY_ACTOR)
                 self._journal.want_close(close, None)
@@ -218,6 +222,16 @@ class Orders:
         waiting = unanswered(self._journal.under_way())
         self._taken &= {run.run_id for run in waiting}
         return tuple(run for run in waiting if run.run_id not in self._taken)
+
+    def to_send(self, now: datetime) -> tuple[Run, ...]:
+        """Return those of them that boards are told of now.
+
+        Not those that are to be closed, nor one while a board may still begin what has no room beside it: that board is
+        told of the plan without it first, and may be lost before it has taken that.
+        """
+        closing = {close.run_id for close in self._journal.closes()}
+        wanted = (run for run in self.waiting() if run.run_id not in closing)
+        return tuple(run for run in wanted if not self._plan.in_the_way(run, now))
 
     def answered(self, node_id: str, reply: Reply, minted: Minted | None, now: datetime) -> tuple[Reply, ...]:
         """Take a board's answer; return what the server must be told of it."""

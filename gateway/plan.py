@@ -11,11 +11,13 @@ from contract.messages import DecisionEvent, FarmConfig, NodeConfig
 from contract.outbox import Outbox
 from gateway.boards import Boards
 from gateway.errors import ConfigRefused
+from gateway.holdings import Holdings
 from gateway.journal import Journal
 from gateway.learned import Learned
-from gateway.planning import decisions, parts, queueing
+from gateway.planning import decisions, handover, parts, queueing
 from gateway.planning.commitment import (
     AWAY_AHEAD,
+    SETTLE,
     Behind,
     Step,
     behind,
@@ -26,11 +28,12 @@ from gateway.planning.commitment import (
     without_zone,
 )
 from gateway.planning.dispatch import Held
-from gateway.planning.runs import set_later
+from gateway.planning.handover import LATE
+from gateway.planning.runs import Run, set_later
 from gateway.rests import Rests
 from gateway.weather import Weather
 from irrigation.base_plan import handed_over_at_rest
-from irrigation.calendar import local_to_utc
+from irrigation.calendar import next_local
 from irrigation.carried import carried_after
 from irrigation.condition import LEAD
 from irrigation.model import Entry, Farm, Knowledge, Queued, QueuePlace, Skip, Timetable
@@ -42,8 +45,6 @@ log = logging.getLogger(__name__)
 Compile = Callable[..., Timetable]
 LOOK_BACK = timedelta(days=7)
 """The planner asks of nothing that was due longer ago whether it is settled."""
-LATE = timedelta(seconds=900)
-"""By so much a board may begin late what it could not begin in time (docs/safety.md)."""
 LATELY = timedelta(days=1)
 """Ends of runs are told to the planner for so long."""
 QUEUE = "queue"
@@ -83,10 +84,11 @@ class Plan:
         self.timetable = self._journal.timetable()
         self.configs = self._journal.per_board("configs", NodeConfig)
         self.parts = self._journal.per_board("parts", Timetable)
-        self.confirmed = self._journal.per_board("confirmed", Timetable)
+        self.holdings = Holdings(self._journal)
         self.learned = Learned(self._journal)
         self.weather = Weather(self._journal)
         self._fixed_ids: frozenset[str] = frozenset()
+        self._coming: tuple[Entry, ...] = ()
         self._steps = self._journal.fact("clock_steps", tuple[Step, ...]) or ()
 
     @property
@@ -212,33 +214,35 @@ class Plan:
 
     def next_daily(self, now: datetime) -> datetime | None:
         """Return the next farm-local 00:05."""
-        if self.farm is None:
-            return None
-        tz = ZoneInfo(self.farm.tz)
-        today = now.astimezone(tz).date()
-        days = (local_to_utc(today + timedelta(days=ahead), DAILY, tz) for ahead in range(3))
-        return next(at for at in days if at > now)
+        return None if self.farm is None else next_local(DAILY, ZoneInfo(self.farm.tz), now)
 
     def overtaken(self) -> bool:
         """Whether a board holds a version that this journal has not given yet: it was lost, or put back from a copy."""
         return any((self._boards[node_id].timetable_version or 0) > self.timetable_version for node_id in self.nodes())
 
+    def give(self, node_id: str, part: Timetable) -> bool:
+        """Note that a part is about to be sent; False, and it must not be, when it is not the newest any more."""
+        return part == self.parts.get(node_id) and self.holdings.give(node_id, part)
+
     def confirm(self, node_id: str) -> bool:
-        """Note that a board says it holds its part, if it does; return whether that is news."""
-        part, held = self.parts.get(node_id), self.confirmed.get(node_id)
-        if part is None or part == held or self._boards[node_id].timetable_version != part.version:
-            return False
-        with self._journal.transaction():
-            self._journal.save_confirmed(node_id, part)
-        self.confirmed[node_id] = part
-        return True
+        """Note which part a board says it holds; return whether that is news."""
+        return self.holdings.confirm(node_id, self._boards[node_id].timetable_version, self.parts.get(node_id))
+
+    def in_the_way(self, run: Run, now: datetime) -> frozenset[str]:
+        """Return the boards that may still begin what has no room beside that run, so that it must not open yet."""
+        farm = self.farm
+        held = {node_id: handover.held(each, run.ends_by) for node_id, each in self.holdings.all().items()}
+        if farm is None or not any(held.values()):
+            return frozenset()  # as a rule: nothing is due in its time
+        begun = self._journal.settled(now - LOOK_BACK)
+        return handover.in_the_way(run, farm, held, begun, self._journal.under_way(), now)
 
     def unlocked(self, now: datetime) -> bool:
         """Whether water waits for a valve that was locked or out of hearing when the plan was made, and now is not."""
         if self.farm is None or not self._locked:
             return False
         waits = {one.zone_id for one in self.rests.waiting()} | {one.zone_id for one in self.queued()}
-        return bool((waits & self._locked) - self._locked_zones(self.farm, now))
+        return bool((waits & self._locked) - self._boards.out_of_reach(self.farm.zones, now))
 
     def queued(self) -> tuple[Queued, ...]:
         """Return what people have queued, in its order."""
@@ -252,15 +256,24 @@ class Plan:
         """Return when those of the queue may expect their turns."""
         return (self.timetable.queue if self.timetable else None) or ()
 
-    def fixed(self, now: datetime, away_until: datetime) -> tuple[Entry, ...]:
-        """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment)."""
+    def fixed(self, now: datetime, away_until: datetime, settle: timedelta = SETTLE) -> tuple[Entry, ...]:
+        """Return the entries that boards may carry out whatever is decided now (gateway.planning.commitment).
+
+        With them those that are about to be given, for which others have been asked to make room.
+        """
         away = self._boards.away(self.nodes(), now)
-        entries = [entry for part in self.confirmed.values() for entry in part.entries]
-        return committed(entries, self._journal.settled(now - LOOK_BACK), away, now, away_until, self.late())
+        until = max(away_until, now + settle) + handover.TICK
+        begun = self._journal.settled(now - LOOK_BACK)
+        entries = [entry for each in self.holdings.all().values() for entry in handover.held(each, until).values()]
+        found = committed(entries, begun, away, now, away_until, self.late(), settle)
+        coming = [entry for entry in self._coming if entry.id not in begun and now < entry.start + SETTLE]
+        if not coming or self.farm is None:
+            return found
+        return tuple(handover.still_fits(coming, found, self._journal.under_way(), self.farm, now))
 
     def late(self) -> Behind:
         """Return by how much later boards may begin what they hold, for our clock was set ahead meanwhile."""
-        return behind(self.confirmed, self._steps)
+        return behind({node_id: each[0] for node_id, each in self.holdings.all().items()}, self._steps)
 
     def follow_clock(self, now: datetime) -> None:
         """Let runs under way keep their seconds when the clock was set ahead."""
@@ -284,19 +297,43 @@ class Plan:
         if not self._clock.trusted():
             return self.timetable, {}
         try:
-            timetable, stays = self._compiled(config.farm, now)
+            timetable, withheld = self._laid_out(config.farm, now)
         except (ValueError, ArithmeticError, LookupError) as exc:
             raise ConfigRefused(f"version {config.version} cannot be planned by: {exc}") from exc
         self._settle_skips(timetable, now)
-        return self._save_timetable(config.farm, timetable, stays, now)
+        return self._save_timetable(config.farm, timetable, withheld, now)
 
-    def _compiled(self, farm: Farm, now: datetime) -> tuple[Timetable, tuple[Entry, ...]]:
-        fixed = self.fixed(now, now + AWAY_AHEAD)
+    def _laid_out(self, farm: Farm, now: datetime) -> tuple[Timetable, frozenset[str]]:
+        """Return the timetable, and what of it boards are not given before others have let go of what was there.
+
+        What is to begin before they can have is put off, and keeps that place: it would move on with the clock, and
+        all that stands behind it, and nobody would ever have let go of the latest.
+        """
+        timetable, fixed = self._compiled(farm, now)
+        withheld = self._withheld(timetable, fixed, farm, now)
+        soon = now + handover.HANDOVER
+        if handover.begins(timetable, withheld, soon) - {entry.id for entry in fixed}:
+            timetable, fixed = self._compiled(farm, now, not_before=soon)
+            withheld = self._withheld(timetable, fixed, farm, now)
+            coming = handover.begins(timetable, withheld, soon + handover.TICK)
+            self._coming = tuple(entry for entry in timetable.entries if entry.id in coming)
+        return timetable, withheld
+
+    def _withheld(self, timetable: Timetable, fixed: tuple[Entry, ...], farm: Farm, now: datetime) -> frozenset[str]:
+        held, begun = self.holdings.all(), self._journal.settled(now - LOOK_BACK)
+        return handover.withheld(timetable, fixed, held, begun, farm, now)
+
+    def _compiled(
+        self, farm: Farm, now: datetime, not_before: datetime | None = None
+    ) -> tuple[Timetable, tuple[Entry, ...]]:
+        """Return the timetable, and what it was laid around."""
+        settle = SETTLE if not_before is None else not_before - now
+        fixed = self.fixed(now, now + AWAY_AHEAD, settle)
         settled = self._journal.settled(now - LOOK_BACK)
         under_way, ended = self._journal.under_way(), self._journal.ended_since(now - LATELY)
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
         begun = [entry for entry in map(self._journal.entry, ids) if entry is not None]
-        self._locked = self._locked_zones(farm, now)
+        self._locked = self._boards.out_of_reach(farm.zones, now)
         self.learned.levelled(farm, self.known(farm).observed, now)
         waiting = queueing.since_known(self.queued(), self._journal.run)
         queue = tuple(one for one in waiting if one.zone_id not in self._locked)
@@ -305,16 +342,9 @@ class Plan:
         state = with_past(state, ended, (*begun, *stays), carried_after(known, stays))
         state = with_left_out(state, self._journal.decisions_since(now - LATELY), farm.zones, now)
         self._fixed_ids = frozenset(entry.id for entry in stays)
+        state = replace(state, not_before=not_before)
         timetable = self._compile(farm, state, now, days=self._days, version=1)
-        return handed_over_at_rest(timetable, LATE), stays
-
-    def _locked_zones(self, farm: Farm, now: datetime) -> frozenset[str]:
-        """Return the zones where nothing can be made up now: faults, or a board out of hearing, are in the way."""
-        away, locked = self._boards.away(self.nodes(), now), self._boards.locked_zones()
-        stuck = {zone.source_id for zone in farm.zones if zone.id in self._boards.stuck_zones()}
-        return frozenset(
-            zone.id for zone in farm.zones if zone.id in locked or zone.node_id in away or zone.source_id in stuck
-        )
+        return with_fixed(handed_over_at_rest(timetable, LATE), stays), fixed
 
     def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
         changed = {}
@@ -330,14 +360,20 @@ class Plan:
         return changed
 
     def _save_timetable(
-        self, farm: Farm, new: Timetable, stays: tuple[Entry, ...], now: datetime
+        self, farm: Farm, new: Timetable, withheld: frozenset[str], now: datetime
     ) -> tuple[Timetable, dict[str, Timetable]]:
         """Keep the timetable in force where the new one says the same; return it and the parts that changed."""
-        new = with_fixed(new, stays)
         told = {node_id: self._boards[node_id].timetable_version or 0 for node_id in {*parts.nodes(farm), *self.parts}}
         new = replace(new, version=parts.next_version(self.timetable_version, *told.values()))
+        changed = {}
+        for node_id, version in told.items():
+            wanted = parts.part(new, node_id, withheld)
+            held = self.parts.get(node_id)
+            if held is None or version > held.version or not parts.says_the_same(held, wanted, now):
+                changed[node_id] = wanted
+                self._journal.save_part(node_id, wanted)
         same = self.timetable is not None and parts.says_the_same(self.timetable, new, now)
-        if self.timetable is not None and same and not self.overtaken():
+        if self.timetable is not None and same and not self.overtaken() and not changed:
             new = replace(self.timetable, known=new.known) if has_conditions(farm) else self.timetable
             if new != self.timetable:
                 self._journal.note("timetable", Timetable, new)
@@ -345,13 +381,6 @@ class Plan:
             self._journal.note("timetable", Timetable, new)
             known = {entry.id: entry for entry in self.timetable.entries} if self.timetable else {}
             self._journal.save_entries(tuple(entry for entry in new.entries if known.get(entry.id) != entry))
-        changed = {}
-        for node_id, version in told.items():
-            wanted = parts.part(new, node_id)
-            held = self.parts.get(node_id)
-            if held is None or version > held.version or not parts.says_the_same(held, wanted, now):
-                changed[node_id] = wanted
-                self._journal.save_part(node_id, wanted)
         return new, changed
 
     def _pending_skips(self, now: datetime) -> list[Skip]:

@@ -55,6 +55,12 @@ def local_to_utc(day: date, at: time, tz: ZoneInfo) -> datetime:
     return _jump(first.replace(fold=1).astimezone(UTC), moment, tz)
 
 
+def next_local(at: time, tz: ZoneInfo, now: datetime) -> datetime:
+    """Return the first moment (UTC) after `now` at which it is `at` in `tz`."""
+    today = now.astimezone(tz).date()
+    return next(moment for ahead in range(3) if (moment := local_to_utc(today + timedelta(days=ahead), at, tz)) > now)
+
+
 @lru_cache(maxsize=64)  # every plan of a day asks for the same year
 def gaps(tz: ZoneInfo, first: date, days: int) -> tuple[tuple[datetime, datetime], ...]:
     """Return the wall-clock spans that `tz` jumps over from `first` on, for `days` days: naive (start, end)."""

@@ -115,7 +115,7 @@ class PlanState:
 
     `ended` says when the run of a due watering ended: soak and pauses count from it. `shortened_pct` is to how much one
     was shortened, so that the rest of its program is too; `owed_s` what was carried to it, so that its later parts are
-    as they were. Those of the last day suffice.
+    as they were. Those of the last day suffice. Nothing is placed before `not_before`.
     """
 
     active: tuple[ActiveRun, ...] = ()
@@ -124,3 +124,4 @@ class PlanState:
     shortened_pct: dict[str, float] = field(default_factory=dict)
     owed_s: dict[str, float] = field(default_factory=dict)
     known: Knowledge = Knowledge()
+    not_before: datetime | None = None

@@ -94,6 +94,8 @@ class _Plan:
         self._paused_until = farm.hold.until if farm.hold is not None and farm.hold.paused(now) else None
         if self._paused_until is not None:
             self._room.close(now, self._paused_until)
+        if state.not_before is not None:
+            self._room.close(now, state.not_before)
         self._skips = frozenset(farm.skips)
         self._ends = state.ended | {run.entry_id: run.until for run in state.active if run.entry_id is not None}
         self._settled = state.settled | {run.entry_id for run in state.active if run.entry_id is not None}

@@ -116,7 +116,7 @@ class Office:
             hello = Hello(boot_id=node_id, at=now, clock_trusted=True, software="", timetable_version=version)
             self.boards.hello(node_id, hello)
             self.stale = self.stale or came or not self._shortcut or self.plan.overtaken()
-        held = self.plan.confirmed.get(node_id)
+        held = self.plan.holdings.confirmed.get(node_id)
         if self.plan.confirm(node_id) and not (self._shortcut and _only_longer(held, self.plan.parts[node_id], now)):
             self.stale = True
 

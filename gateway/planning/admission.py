@@ -1,12 +1,12 @@
 """Whether an order for water may go to a board: one list of checks, first reason wins."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from contract.messages import Open, Reason
 from gateway.planning.runs import Run, from_order
-from irrigation.model import Entry, Farm, Zone
+from irrigation.model import ActiveRun, Entry, Farm, Zone
 
 ROUNDING_L_MIN = 1e-6  # sums of decimal flows that fill a source exactly must not fail by a float's last bit
 LATE_START = timedelta(seconds=900)
@@ -69,6 +69,19 @@ def admit(
         return Reason(code="above-cap", params={"max_s": zone.max_run_s})
     refused = _no_room(farm, zone, tuple(claims), frozenset(stuck_zones))
     return refused or from_order(order, zone, now)
+
+
+def has_room(wanted: ActiveRun, farm: Farm, beside: Collection[ActiveRun], now: datetime) -> bool:
+    """Whether source, groups and valve have room for what is wanted at every moment of it that is still to come."""
+    zone = _zone(farm, wanted.zone_id)
+    first = max(now, wanted.since or now)
+    begins = (one.since for one in beside if one.since is not None and first < one.since < wanted.until)
+    for at in (first, *begins):
+        claims = (one for one in beside if (one.since is None or one.since <= at) and at < one.until)
+        there = tuple(Taken(zone_id=one.zone_id, flow_l_min=one.flow_l_min, until=one.until) for one in claims)
+        if zone is not None and _no_room(farm, zone, there, frozenset()) is not None:
+            return False
+    return True
 
 
 def _no_room(farm: Farm, zone: Zone, claims: tuple[Taken, ...], stuck: frozenset[str]) -> Reason | None:

@@ -44,11 +44,12 @@ def committed(
     now: datetime,
     away_until: datetime,
     late: Behind | None = None,
+    settle: timedelta = SETTLE,
 ) -> tuple[Entry, ...]:
     """Return those of the entries that boards hold, and have not `begun` as far as heard, that nobody can take back.
 
-    A board in hearing is too late to be told of those that start in the next seconds. A board that is `away` also has
-    those that it could have begun unheard, and will begin all that start before `away_until`.
+    A board in hearing is too late to be told of those that start in the next seconds, `settle`. A board that is `away`
+    also has those that it could have begun unheard, and will begin all that start before `away_until`.
     """
     found = []
     for entry in entries:
@@ -56,10 +57,10 @@ def committed(
             continue
         by = (late or {}).get(entry.node_id, _NOT)
         if entry.node_id in away:
-            latest = max(away_until, now + SETTLE)
+            latest = max(away_until, now + settle)
             over = entry.start + timedelta(seconds=entry.max_s) + AWAY_BEHIND
         else:
-            latest, over = now + SETTLE, entry.start + SETTLE
+            latest, over = now + settle, entry.start + SETTLE
         if entry.start <= latest and now < over + by:
             found.append(entry)
     return tuple(found)
@@ -91,7 +92,8 @@ def plan_state(
 ) -> tuple[PlanState, tuple[Entry, ...]]:
     """Return what the planner must leave alone, and the `fixed` entries that stay in the timetable as they are.
 
-    A fixed entry that people do not want any more takes its water all the same, but the timetable does not have it.
+    A fixed entry that people do not want any more takes its water all the same, but the timetable does not have it. Nor
+    has it an earlier place of one that a board may hold in two.
     """
     active = [
         ActiveRun(zone_id=run.zone_id, until=run.ends_by, flow_l_min=run.flow_l_min, entry_id=run.entry_id)
@@ -102,8 +104,10 @@ def plan_state(
     firings = {(entry.program_id, entry.due) for entry in begun}
     before_s = {source.id: source.supply_before_s for source in farm.sources}
     leads = {zone.id: before_s[zone.source_id] for zone in farm.zones}
-    for entry in fixed:
-        wanted = standing(entry, farm, firings)
+    every = tuple(fixed)
+    last = {entry.id: entry for entry in every}
+    for entry in every:
+        wanted = entry is last[entry.id] and standing(entry, farm, firings)
         stays += [entry] if wanted else []
         active.append(
             ActiveRun(

@@ -1,5 +1,6 @@
 """What each board gets of the farm's timetable and settings."""
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,14 +17,16 @@ def nodes(farm: Farm) -> tuple[str, ...]:
     return tuple(sorted({zone.node_id for zone in farm.zones}))
 
 
-def part(timetable: Timetable, node_id: str) -> Timetable:
+def part(timetable: Timetable, node_id: str, withheld: Container[str] = ()) -> Timetable:
     """Return that board's own entries and base plan; skips, queue and what is known are not a board's business.
 
-    An entry that awaits a condition's value is not in it: a board that is alone then waters no more than it may.
+    An entry that awaits a condition's value is not in it: a board that is alone then waters no more than it may. Nor is
+    one that is `withheld`, by its id (gateway.planning.handover).
     """
+    mine = (entry for entry in timetable.entries if entry.node_id == node_id and entry.awaits is None)
     return replace(
         timetable,
-        entries=tuple(entry for entry in timetable.entries if entry.node_id == node_id and entry.awaits is None),
+        entries=tuple(entry for entry in mine if entry.id not in withheld),
         skipped=(),
         base=tuple(entry for entry in timetable.base if entry.node_id == node_id),
         known=None,

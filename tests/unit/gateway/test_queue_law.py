@@ -39,7 +39,7 @@ class Farm:
     def enqueue(self, zone_id: str, minutes: int, policy: QueuePolicy) -> None:
         part = QueuedPart(run_id=f"run-{len(self.asked)}", zone_id=zone_id, dose=Dose(minutes=minutes))
         order = Enqueue(
-            id=f"order-{len(self.asked)}", issued_at=self.now, expires_at=self.now + timedelta(seconds=90), actor="mai",
+            id=f"asked-{len(self.asked)}", issued_at=self.now, expires_at=self.now + timedelta(seconds=90), actor="mai",
             policy=policy, parts=(part,), give_up_at=self.now + QUEUE_LIFE,
         )  # fmt: skip
         self.asked[part.run_id] = self.now
@@ -55,7 +55,7 @@ class Farm:
 
     def restart(self) -> None:
         self.office.db.close()
-        self.office = Office(self.path)
+        self.office = Office(self.path).after(self.office)
 
     def pause(self, minutes: int) -> None:
         self.version += 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irrigation.calendar import due_dates, gaps, local_to_utc
+from irrigation.calendar import due_dates, gaps, local_to_utc, next_local
 from irrigation.model import EveryNDays, Weekly
 from irrigation.planner import compile_timetable
 from tests.unit.irrigation.farms import CHANGING_ZONES, DAILY, NOTHING, TIME_ZONES, farm, program, zone
@@ -111,3 +111,10 @@ def test_a_span_that_is_jumped_over_is_found_by_its_wall_clock() -> None:
 
 def test_a_daily_calendar_has_every_day() -> None:
     assert len(list(due_dates(DAILY, MONDAY, MONDAY + timedelta(days=29)))) == 30
+
+
+def test_the_next_time_of_the_clock_comes_after_now_also_when_it_is_that_time_now() -> None:
+    tz = ZoneInfo("Asia/Ho_Chi_Minh")
+    midnight = datetime(2026, 11, 23, 17, 5, tzinfo=UTC)  # 00:05 there
+    assert next_local(time(0, 5), tz, midnight - timedelta(seconds=1)) == midnight
+    assert next_local(time(0, 5), tz, midnight) == midnight + timedelta(days=1)
