@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { setLang, t, tCode } from '../src/lib/words.svelte';
+import { screenWords, setLang, t, tCode } from '../src/lib/words.svelte';
 import enFirst from '../src/words/en.json';
 import enScreens from '../src/words/en.screens.json';
 import frFirst from '../src/words/fr.json';
@@ -60,6 +60,13 @@ describe('the words', () => {
     const coded = ['reason', 'alert', 'probe', 'cond', ...families];
     const unused = Object.keys(vi).filter((key) => !source.includes(`'${key}'`) && !coded.some((family) => key.startsWith(family)));
     expect(unused).toEqual([]);
+  });
+
+  it('of the screens are there in every language once they were asked for', async () => {
+    await screenWords();
+    expect(t('sheet.title')).toBe('Tưới ngay');
+    await setLang('en');
+    expect(t('sheet.title')).toBe('Water now');
   });
 
   it('choose the singular by the language’s own rule', async () => {

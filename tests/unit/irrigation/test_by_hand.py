@@ -99,6 +99,7 @@ def test_the_expected_starts_are_those_of_the_queue_by_its_policy() -> None:
     assert in_minutes(QueuePolicy.APPEND, one) == [0, 21]
     assert in_minutes(QueuePolicy.APPEND, one, waits, active=(busy,)) == [37, 58]
     assert in_minutes(QueuePolicy.FRONT, one, waits, active=(busy,)) == [7, 28]
+    assert in_minutes(QueuePolicy.FRONT, one, replace(waits, front=True), active=(busy,)) == [7, 28]
     assert in_minutes(QueuePolicy.REPLACE, one, waits, active=(busy,)) == [0, 21]
 
 
