@@ -70,8 +70,14 @@ class Farm:
         until = self.now + timedelta(seconds=seconds)
         while self.now < until:
             self.look()
-            self.now = min(until, self.now + timedelta(seconds=60), *(end for _, end in self.open.values()))
+            step = timedelta(seconds=60) if self._busy() else timedelta(minutes=10)
+            self.now = min(until, self.now + step, *(end for _, end in self.open.values()))
         self.look()
+
+    def _busy(self) -> bool:
+        """Whether anything waits, is open or rests; if not, nothing should begin, and a look now and then sees that."""
+        orders = self.office.orders
+        return bool(self.open or orders.queue.waiting() or orders.waiting() or orders.pauses.on(self.now))
 
     def look(self) -> None:
         """What the gateway does when it looks, and its boards when they hear."""
