@@ -12,14 +12,13 @@ class Holdings:
         self.confirmed = journal.per_board("confirmed", Timetable)
         self._given = journal.given()
 
-    def give(self, node_id: str, part: Timetable) -> bool:
-        """Note that a part is about to be sent to a board: True, always, once that is written down."""
+    def give(self, node_id: str, part: Timetable) -> None:
+        """Write down that a part is about to be sent to a board."""
         before = self._given.get(node_id, ())
         if part not in before:
             with self._journal.transaction():
                 self._journal.give(node_id, part)
             self._given[node_id] = (*before, part)
-        return True
 
     def confirm(self, node_id: str, version: int | None, newest: Timetable | None) -> bool:
         """Note that a board says it holds that version, if it is one of its own; return whether that is news."""

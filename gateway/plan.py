@@ -222,7 +222,10 @@ class Plan:
 
     def give(self, node_id: str, part: Timetable) -> bool:
         """Note that a part is about to be sent; False, and it must not be, when it is not the newest any more."""
-        return part == self.parts.get(node_id) and self.holdings.give(node_id, part)
+        if part != self.parts.get(node_id):
+            return False
+        self.holdings.give(node_id, part)
+        return True
 
     def confirm(self, node_id: str) -> bool:
         """Note which part a board says it holds; return whether that is news."""

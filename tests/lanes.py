@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 _DONE = re.compile(r"\[ *(\d+%)\]")
+_PASSED = re.compile(r"(\d+) passed")
 _COUNTED = re.compile(r"\d+ (?:passed|failed|error|skipped|deselected).* in \d.*s")
 
 
@@ -56,6 +58,7 @@ def every_test() -> tuple[Lane, ...]:
 
 def run(lanes: Sequence[Lane], logs: Path, say: Callable[[str], None], *, every_s: float = 60) -> int:
     """Run all lanes to their ends and show what they said; return how many failed. Tells how far they are meanwhile."""
+    begun_s = time.monotonic()
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
         running = {
@@ -77,10 +80,13 @@ def run(lanes: Sequence[Lane], logs: Path, say: Callable[[str], None], *, every_
     for name in sorted(running, key=lambda name: name in failed):
         say(f"\n=== {name} " + "=" * 100 + f"\n{_said(logs, name)}")
     say("")
+    passed = 0
     for name in running:
         counted = [line.strip("= ") for line in _said(logs, name).splitlines() if _COUNTED.search(line)]
+        passed += sum(int(count) for count in _PASSED.findall(counted[-1] if counted else ""))
         how = f"FAILED with exit code {failed[name]}" if name in failed else "ok"
         say(f"{name}: {how}; {counted[-1] if counted else 'it counted no tests'}")
+    say(f"{passed} passed in {time.monotonic() - begun_s:.2f}s")
     return len(failed)
 
 
