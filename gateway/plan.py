@@ -270,7 +270,7 @@ class Plan:
         entries = [entry for each in self.holdings.all().values() for entry in handover.held(each, until).values()]
         found = committed(entries, begun, away, now, away_until, self.late(), settle)
         coming = [entry for entry in self._coming if entry.id not in begun and now < entry.start + SETTLE]
-        if not coming or self.farm is None:
+        if self.farm is None or not coming:
             return found
         return tuple(handover.still_fits(coming, found, self._journal.under_way(), self.farm, now))
 
@@ -330,8 +330,7 @@ class Plan:
         self, farm: Farm, now: datetime, not_before: datetime | None = None
     ) -> tuple[Timetable, tuple[Entry, ...]]:
         """Return the timetable, and what it was laid around."""
-        settle = SETTLE if not_before is None else not_before - now
-        fixed = self.fixed(now, now + AWAY_AHEAD, settle)
+        fixed = self.fixed(now, now + AWAY_AHEAD, SETTLE if not_before is None else not_before - now)
         settled = self._journal.settled(now - LOOK_BACK)
         under_way, ended = self._journal.under_way(), self._journal.ended_since(now - LATELY)
         ids = (run.entry_id for run in (*under_way, *ended) if run.entry_id is not None)
