@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ CARD_MIB = 512  # QEMU wants a power of two
 # ext4 asks for its checksum by a name that modprobe does not know.
 REACH_THE_CARD = ("bcm2835", "crc32c_generic", "ext4")
 ON_THE_CARD = (*REACH_THE_CARD, "phy-generic", "dwc2", "cdc_ether", "rndis_host", "i2c-dev", "configfs")
+# No board has these, and they are many of a kernel's modules.
+UNWIRED = [f"./lib/modules/*/kernel/{name}" for name in ("sound", "drivers/gpu", "drivers/media", "drivers/iio")]
 PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64", "manylinux_2_17_aarch64")
 UNITS = ("tuoi-guard.service", "tuoi-agent.service")
 # fmt: off
@@ -119,19 +122,19 @@ def _make(work: Path) -> None:
         (root / folder).mkdir(parents=True)
     for name in ("bin", "lib", "sbin"):
         (root / name).symlink_to(f"usr/{name}")
-    suites = {suite: Apt(BUILD / "apt" / suite, suite, "arm64") for suite in {SUITE, *(one.suite for one in KERNELS)}}
-    for package in suites[SUITE].closure(PACKAGES):
-        unpack(package, root)
     for folder in ("bin", "card", "dev", "proc", "sys"):
         (initrd / folder).mkdir(parents=True)
-    shutil.copy(root / "bin/busybox", initrd / "bin/busybox")
-    shutil.copy(GUEST / "initrd", initrd / "init")
-    for kernel in KERNELS:
-        _kernel(kernel, suites[kernel.suite], work / kernel.name, done)
-        _modules(work / kernel.name, root, ON_THE_CARD)
-        _modules(work / kernel.name, initrd, REACH_THE_CARD)
-    _project(work, root)
-    _guest(root)
+    suites = {suite: Apt(BUILD / "apt" / suite, suite, "arm64") for suite in {SUITE, *(one.suite for one in KERNELS)}}
+    with ThreadPoolExecutor() as together:
+        jobs = [together.submit(_kernel, each, suites[each.suite], work, done) for each in KERNELS]
+        for package in suites[SUITE].closure(PACKAGES):
+            unpack(package, root)
+        shutil.copy(root / "bin/busybox", initrd / "bin/busybox")
+        shutil.copy(GUEST / "initrd", initrd / "init")
+        _project(work, root)
+        _guest(root)
+        for job in jobs:
+            job.result()
     run("sh", "-c", 'find . | cpio --quiet -o -H newc -R 0:0 > "$1"', "sh", done / "initrd", cwd=initrd)
     with (done / "card.img").open("wb") as file:
         file.truncate(CARD_MIB << 20)
@@ -139,22 +142,26 @@ def _make(work: Path) -> None:
     run("unshare", "--map-root-user", "mkfs.ext4", "-q", "-F", "-d", root, done / "card.img")
 
 
-def _kernel(kernel: Kernel, apt: Apt, folder: Path, done: Path) -> None:
-    """Fetch a kernel; put it and its device tree where the emulator takes them."""
+def _kernel(kernel: Kernel, apt: Apt, work: Path, done: Path) -> None:
+    """Fetch a kernel; put it and its device tree where the emulator takes them, and its modules on the card."""
+    folder = work / kernel.name
     package = apt.alone(next(name for name in apt.depends("linux-image-arm64") if name.startswith("linux-image-")))
     tree = "broadcom/bcm2837-rpi-3-b.dtb"
-    unpack(package, folder, "./boot/vmlinuz-*", "./lib/modules", f"./usr/lib/linux-image-*/{tree}")
+    only = ("./boot/vmlinuz-*", "./lib/modules", f"./usr/lib/linux-image-*/{tree}")
+    unpack(package, folder, *only, without=UNWIRED)
     shutil.copy(next(folder.glob("boot/vmlinuz-*")), done / f"{kernel.name}.kernel")
     board = shutil.copy(next(folder.glob(f"usr/lib/linux-image-*/{tree}")), done / f"{kernel.name}.dtb")
     # The board's firmware writes its revision here before it starts Linux, and gpiozero reads it.
     run("fdtput", "-c", board, "/system")
     run("fdtput", "-t", "x", board, "/system", "linux,revision", "0xa02082")
+    version = next((folder / "lib/modules").iterdir()).name
+    run("depmod", "-b", folder, version)
+    _modules(folder, version, work / "root", ON_THE_CARD)
+    _modules(folder, version, work / "initrd", REACH_THE_CARD)
 
 
-def _modules(kernel: Path, root: Path, names: Iterable[str]) -> None:
+def _modules(kernel: Path, version: str, root: Path, names: Iterable[str]) -> None:
     """Copy modules and what they need, unpacked: busybox reads no compressed ones."""
-    version = next((kernel / "lib/modules").iterdir()).name
-    run("depmod", "-b", kernel, version)
     for name in names:
         plan = run("modprobe", "-d", kernel, "-S", version, "--show-depends", name)
         for path in (Path(line.split()[1]) for line in plan.splitlines() if line.startswith("insmod")):
@@ -192,9 +199,10 @@ def _project(work: Path, root: Path) -> None:
         "--abi",
         "abi3",
     ]
-    _pip("install", "--target", site, "--only-binary=:all:", "--no-deps", *machine, "--require-hashes", "-r", lock)
+    into = ("install", "--no-compile", "--target", site)  # compiled below, with all else
+    _pip(*into, "--only-binary=:all:", "--no-deps", *machine, "--require-hashes", "-r", lock)
     _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", work / "wheel", ROOT, env={"WEB_BUILD": "skip"})
-    _pip("install", "--target", site, "--no-deps", next((work / "wheel").glob("tuoi-*.whl")))
+    _pip(*into, "--no-deps", next((work / "wheel").glob("tuoi-*.whl")))
     shutil.rmtree(site / "bin", ignore_errors=True)
     # As docs/operations.md has it done on a board: for the agent, and for the guard's -OO.
     if sys.version_info[:2] == tuple(map(int, PYTHON.split("."))):

@@ -3,12 +3,14 @@
 Where to fetch from is what the machine's own apt says; only the suite and the architecture are ours.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.pi.programs import run
 
+UNREAD = ("doc", "info", "locale", "man")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -16,6 +18,7 @@ class NoMirror(AssertionError):
     """The machine's apt knows no Debian archive."""
 
 
+@functools.cache
 def mirror() -> str:
     """Return the Debian archive that the machine's apt uses; raise NoMirror."""
     wanted = ("--format", "$(REPO_URI)", "Origin: Debian", "Component: main", "Created-By: Packages")
@@ -43,7 +46,7 @@ class Apt:
             "Dir::State::Lists": folder / "lists",
             "Dir::State::status": folder / "status",
             "Dir::Cache::archives": folder / "archives",
-            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::pkgcache": folder / "packages",  # else each call reads all that Debian has
             "Dir::Cache::srcpkgcache": "",
         }
         (folder / "apt.conf").write_text("".join(f'{name} "{value}";\n' for name, value in settings.items()))
@@ -74,10 +77,10 @@ class Apt:
         return run("apt-get", "-qq", *args, env=self._env, cwd=cwd)
 
 
-def unpack(package: Path, folder: Path, *only: str) -> None:
-    """Extract a package's files, or only those that match a pattern; nothing of it is run."""
+def unpack(package: Path, folder: Path, *only: str, without: Sequence[str] = ()) -> None:
+    """Extract a package's files, or only those that match a pattern, without some; nothing of it is run."""
     folder.mkdir(parents=True, exist_ok=True)
     # Not `dpkg-deb -x`, which would put a folder in the place of the link /bin.
     pipe = 'package=$1; shift; dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink "$@"'
-    unread = [f"--exclude=./usr/share/{name}" for name in ("doc", "info", "locale", "man")]
+    unread = [f"--exclude={name}" for name in (*(f"./usr/share/{each}" for each in UNREAD), *without)]
     run("sh", "-c", pipe, "sh", package, *unread, "-C", folder, *(("--wildcards", *only) if only else ()))
