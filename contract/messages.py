@@ -531,7 +531,8 @@ class Reply(Wire):
 class ChannelSettings(Wire):
     """What a board must know of the zone behind a valve. It can lower the board's own cap, never raise it.
 
-    `source_l_min` is what the zone's source gives: a meter that counts far more counts no water.
+    `source_l_min` is what the zone's source gives: a meter that counts far more counts no water. `dry_after_s` is for
+    how long its pump may run without water.
     """
 
     channel: Slug
@@ -539,6 +540,7 @@ class ChannelSettings(Wire):
     max_run_s: Seconds
     flow_l_min: Annotated[float, Field(gt=0)]
     source_l_min: Annotated[float, Field(gt=0)] | None = None
+    dry_after_s: Annotated[int, Field(ge=5, le=3600)] | None = None
     sensors: tuple[Slug, ...] = ()
 
 

@@ -158,9 +158,15 @@ class Valves:
             opened_s=at_s,
             litres=self._instruments.meters[channel].litres(),
             pulse_l=self._pulse_l[channel],
-            no_flow_s=self._watch.no_flow_s,
+            no_flow_s=self._dry_after_s(channel),
             fill_s=self._watch.fill_s,
         )
+
+    def _dry_after_s(self, channel: str) -> float:
+        """Return after how long without a pulse there is no water: by this board, or by what the pump can stand."""
+        zone = self._zone_of(channel)
+        pump_s = None if zone is None else zone.dry_after_s
+        return self._watch.no_flow_s if pump_s is None else min(self._watch.no_flow_s, pump_s)
 
     def closed(self, channel: str, at_s: float) -> None:
         """The guard confirmed that it is shut, or will be by that moment: what runs after that is watched."""

@@ -18,7 +18,6 @@ class Trouble(StrEnum):
     """Why a source gives nothing for now."""
 
     LOW = "low"
-    NO_POWER = "no-power"
     RAN_DRY = "ran-dry"
 
 

@@ -30,9 +30,7 @@ LATE_FINISH = timedelta(minutes=15)  # what a board may begin late may end late 
 _SECOND = timedelta(seconds=1)
 _LOOK_ROUND = timedelta(minutes=5)
 _TRIES = 24
-_OF_TROUBLE = {
-    Trouble.LOW: Rule.SOURCE_LOW, Trouble.NO_POWER: Rule.SOURCE_NO_POWER, Trouble.RAN_DRY: Rule.SOURCE_RAN_DRY,
-}  # fmt: skip
+_OF_TROUBLE = {Trouble.LOW: Rule.SOURCE_LOW, Trouble.RAN_DRY: Rule.SOURCE_RAN_DRY}
 Params = dict[str, float | str]
 
 

@@ -41,7 +41,7 @@ class Source:
     low_pct: float | None = None
     enough_pct: float | None = None
     recovery_min: float = 30.0
-    dry_after_s: int = 60
+    dry_after_s: int | None = None  # its pump may run for so long without water; a board may be stricter
     level: SensorAt | None = None  # what measures its level
 
     def __post_init__(self) -> None:
@@ -50,7 +50,8 @@ class Source:
         within(self.supply_before_s, 0, 600, f"source {self.id}: supply_before_s", "s")
         within(self.supply_after_s, 0, 600, f"source {self.id}: supply_after_s", "s")
         within(self.recovery_min, 1, 24 * 60, f"source {self.id}: recovery_min", "min")
-        within(self.dry_after_s, 5, 3600, f"source {self.id}: dry_after_s", "s")
+        if self.dry_after_s is not None:
+            within(self.dry_after_s, 5, 3600, f"source {self.id}: dry_after_s", "s")
         if (self.low_pct is None) != (self.enough_pct is None):
             raise ValueError(f"source {self.id}: low_pct and enough_pct go together")
         if self.low_pct is not None and self.enough_pct is not None:

@@ -1,4 +1,4 @@
-"""When a source gives nothing: its level with hysteresis, mains power, and a pump that ran dry."""
+"""When a source gives nothing: its level with hysteresis, and a pump that ran dry."""
 
 from datetime import datetime, timedelta
 
@@ -15,39 +15,19 @@ def after_level(source: Source, trouble: SourceTrouble | None, level_pct: float,
     """
     if source.low_pct is None or source.enough_pct is None:
         return trouble
-    if level_pct >= source.enough_pct and trouble is not None and trouble.kind is not Trouble.NO_POWER:
+    if level_pct >= source.enough_pct:
         return None
     if level_pct < source.low_pct and trouble is None:
         return SourceTrouble(kind=Trouble.LOW, since=at, level_pct=level_pct)
     return trouble
 
 
-def after_power(trouble: SourceTrouble | None, at: datetime, *, on: bool) -> SourceTrouble | None:
-    """Return the source's trouble after it was seen whether its pump has mains power; a worse trouble stays."""
-    if on:
-        return None if trouble is not None and trouble.kind is Trouble.NO_POWER else trouble
-    return trouble or SourceTrouble(kind=Trouble.NO_POWER, since=at)
-
-
-def after_flow(
-    source: Source, trouble: SourceTrouble | None, flow_l_min: float, still_s: float, at: datetime
-) -> SourceTrouble | None:
-    """Return the source's trouble after its meter was read while valves are open and its supply is on.
-
-    Without any flow for `still_s` ≥ `dry_after_s` the pump runs dry and has to be stopped: whoever runs it does so on
-    seeing RAN_DRY. Flow alone never ends a trouble: that its level or `recovery_min` do.
-    """
-    if flow_l_min > 0 or still_s < source.dry_after_s:
-        return trouble
-    return SourceTrouble(kind=Trouble.RAN_DRY, since=at)
-
-
 def gives_again(source: Source, trouble: SourceTrouble | None, now: datetime) -> datetime:
     """Return from when on the source is planned with: `now`, or the end of its recovery time that is running.
 
     A trouble that lasts is looked at anew after each `recovery_min`, counted from its beginning, so that a plan
-    compiled at any moment between says the same. One that is measured (a low level, no power) is over when it is said
-    so: as long as it lasts, the next look is put off `LEAD` before it comes, in time to tell the boards.
+    compiled at any moment between says the same. One that is measured (a low level) is over when it is said so: as long
+    as it lasts, the next look is put off `LEAD` before it comes, in time to tell the boards.
     """
     if trouble is None:
         return now

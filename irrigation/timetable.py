@@ -34,7 +34,6 @@ class Rule(StrEnum):
     SHORTENED = "shortened"  # so as to be finished by its time
     PROGRAM_CHANGED = "program-changed"  # people changed or deleted the program before this watering had begun
     SOURCE_LOW = "source-low"
-    SOURCE_NO_POWER = "source-no-power"
     SOURCE_RAN_DRY = "source-ran-dry"
     TURN_COMES = "turn-comes"  # starts later, in its household's turn at the source
     OUTSIDE_TURN = "outside-turn"  # its household's turn does not come within the late window

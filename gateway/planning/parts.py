@@ -61,6 +61,7 @@ def node_config(farm: Farm, node_id: str, version: int) -> NodeConfig:
                 max_run_s=float(zone.max_run_s),
                 flow_l_min=zone.flow_l_min,
                 source_l_min=farm.source(zone.source_id).capacity_l_min,
+                dry_after_s=farm.source(zone.source_id).dry_after_s,
                 sensors=zone.sensors,
             )
             for zone in sorted(farm.zones, key=lambda zone: zone.channel)

@@ -1,7 +1,7 @@
 """What a board keeps of its valves: learned flows, locks and alerts, over restarts, at a time of our choice."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,9 @@ SETTINGS = {
 class Board:
     """The valves of a board whose clock and water a test moves; `restart` begins another life."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, zone: Callable[[str], ChannelSettings | None] | None = None) -> None:
         self._path = path
+        self._zone_of = zone or zone_of
         self.at_s = 1000.0
         self.hardware = FakeHardware()
         self._lives = 0
@@ -62,7 +63,7 @@ class Board:
             outbox=self.outbox,
             instruments=Instruments(settings, self.hardware, {}, probes=probes),
             clock=clock,
-            zone_of=zone_of,
+            zone_of=self._zone_of,
             changed=lambda: None,
         )
 
@@ -123,6 +124,22 @@ def test_the_flow_of_good_runs_is_learned_and_outlives_a_restart(board: Board) -
     assert board.valves.expected("v1").flow_l_min == pytest.approx(12.0, rel=0.05)
     assert board.run(18.0) is Event.BURST  # it was within the first limit and what pulses can feign
     assert board.valves.expected("v1").flow_l_min == pytest.approx(12.0, rel=0.05)
+
+
+@pytest.mark.parametrize(("pump_s", "after_s"), [(None, 30), (10, 10), (90, 30)])
+def test_no_water_is_told_by_the_board_s_time_or_sooner_by_what_the_pump_can_stand(
+    tmp_path: Path, pump_s: int | None, after_s: int
+) -> None:
+    board = Board(tmp_path / "pump.sqlite3", zone=lambda channel: _with_pump(channel, pump_s))
+    board.open()
+    assert board.flow(0.0, after_s - 1) is None
+    assert board.flow(0.0, 1) is Event.NO_FLOW
+    board.db.close()
+
+
+def _with_pump(channel: str, dry_after_s: int | None) -> ChannelSettings | None:
+    zone = zone_of(channel)
+    return None if zone is None else zone.model_copy(update={"dry_after_s": dry_after_s})
 
 
 @pytest.mark.parametrize("seconds", [15, 45])

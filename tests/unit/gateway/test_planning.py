@@ -375,6 +375,12 @@ def test_a_board_is_told_of_its_channels_and_of_none_when_it_has_none() -> None:
     assert parts.node_config(f.FARM, "board-9", 3).channels == ()
 
 
+def test_a_board_is_told_how_long_the_pump_of_its_source_may_run_dry() -> None:
+    there = replace(f.FARM, sources=tuple(replace(one, dry_after_s=20) for one in f.FARM.sources))
+    assert {channel.dry_after_s for channel in parts.node_config(there, "board-1", 3).channels} == {20}
+    assert {channel.dry_after_s for channel in parts.node_config(f.FARM, "board-1", 3).channels} == {None}
+
+
 def test_a_version_is_above_all_that_anybody_holds() -> None:
     assert parts.next_version(None, None) == 1
     assert parts.next_version(3, None, 57) == 58

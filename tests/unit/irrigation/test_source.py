@@ -7,14 +7,13 @@ import pytest
 
 from irrigation.model import Group, Knowledge, PlanState, Rule, SourceTrouble, Trouble, Window
 from irrigation.planner import compile_timetable
-from irrigation.source import after_flow, after_level, after_power, gives_again
+from irrigation.source import after_level, gives_again
 from tests.unit.irrigation.farms import NOTHING, farm, program, source, zone
 
 NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)
 TANK = replace(source(), low_pct=15.0, enough_pct=30.0, recovery_min=45.0)
 LOW = SourceTrouble(kind=Trouble.LOW, since=NOW, level_pct=12.0)
 DRY = SourceTrouble(kind=Trouble.RAN_DRY, since=NOW)
-OFF = SourceTrouble(kind=Trouble.NO_POWER, since=NOW)
 
 
 @pytest.mark.parametrize(
@@ -28,18 +27,6 @@ def test_a_level_between_the_two_limits_changes_nothing(
     assert after_level(source(), trouble, level_pct, NOW) == trouble
 
 
-def test_power_that_is_back_ends_its_own_trouble_only() -> None:
-    assert after_power(None, NOW, on=False) == OFF
-    assert after_power(OFF, NOW, on=True) is None
-    assert after_power(LOW, NOW, on=True) == after_power(LOW, NOW, on=False) == LOW
-
-
-def test_a_pump_without_flow_for_long_enough_runs_dry() -> None:
-    assert after_flow(TANK, None, 0.0, 59.9, NOW) is None
-    assert after_flow(TANK, None, 0.0, 60.0, NOW) == DRY
-    assert after_flow(TANK, DRY, 5.0, 60.0, NOW) == DRY
-
-
 def test_a_trouble_is_looked_at_anew_after_each_recovery_time_whenever_that_is_asked() -> None:
     minute = timedelta(minutes=1)
     asked = [gives_again(TANK, DRY, NOW + minutes * minute) - NOW for minutes in (0, 44, 45, 89)]
@@ -49,9 +36,7 @@ def test_a_trouble_is_looked_at_anew_after_each_recovery_time_whenever_that_is_a
     assert gives_again(TANK, None, NOW) == NOW
 
 
-@pytest.mark.parametrize(
-    ("trouble", "rule"), [(LOW, Rule.SOURCE_LOW), (DRY, Rule.SOURCE_RAN_DRY), (OFF, Rule.SOURCE_NO_POWER)]
-)
+@pytest.mark.parametrize(("trouble", "rule"), [(LOW, Rule.SOURCE_LOW), (DRY, Rule.SOURCE_RAN_DRY)])
 def test_the_plan_waits_for_a_source_in_trouble_and_skips_with_its_reason(trouble: SourceTrouble, rule: Rule) -> None:
     there = farm(program("p", ("a", 20), start="04:10"), sources=(TANK,))
     state = PlanState(known=Knowledge(troubles={"tank": trouble}))
