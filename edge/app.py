@@ -514,6 +514,7 @@ class Agent:
                     )
                 case CloseAll():
                     await self.waterings.stop_all(Reason(code="close-all", params={"actor": command.actor}))
+                    self._state_changed.set()  # also when nothing was open: it is asked again until that is shown
                 case Pulse() | Reset():
                     return await self._errand(command)
                 case Restart():

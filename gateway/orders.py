@@ -202,14 +202,18 @@ class Orders:
         with self._journal.transaction():
             self.queue.expire(now)
             for run in late:
-                slow = min(self._plan.in_the_way(run, now), default=None)
-                code = "board-away" if slow is None else "room-not-made"
-                reason = Reason(code=code, params={"node_id": slow or run.node_id})
-                self._end(run, RunState.EXPIRED, now, reason)
+                self._end(run, RunState.EXPIRED, now, self._why_late(run, now))
                 close = WantedClose(run_id=run.run_id, node_id=run.node_id, actor=GATEWAY_ACTOR)
                 self._journal.want_close(close, None)
                 log.warning("order expired run=%s node=%s", run.run_id, run.node_id)
         return True
+
+    def _why_late(self, run: Run, now: datetime) -> Reason:
+        if run.node_id in self._all_closing() and self._boards[run.node_id].in_hearing(now):
+            return Reason(code="guard-close-failed", params={"node_id": run.node_id})
+        slow = min(self._plan.in_the_way(run, now), default=None)
+        code = "board-away" if slow is None else "room-not-made"
+        return Reason(code=code, params={"node_id": slow or run.node_id})
 
     def next_expiry(self) -> datetime | None:
         """Return when the next unanswered order expires."""
@@ -226,12 +230,16 @@ class Orders:
     def to_send(self, now: datetime) -> tuple[Run, ...]:
         """Return those of them that boards are told of now.
 
-        Not those that are to be closed, nor one while a board may still begin what has no room beside it: that board is
-        told of the plan without it first, and may be lost before it has taken that.
+        Not those that are to be closed, nor one of a board that has not shown yet that all its valves are closed, which
+        is asked for anew until it has and would stop the run. Nor one while a board may still begin what has no room
+        beside it: that board is told of the plan without it first, and may be lost before it has taken that.
         """
-        closing = {close.run_id for close in self._journal.closes()}
-        wanted = (run for run in self.waiting() if run.run_id not in closing)
+        closing, all_closing = {close.run_id for close in self._journal.closes()}, self._all_closing()
+        wanted = (run for run in self.waiting() if run.run_id not in closing and run.node_id not in all_closing)
         return tuple(run for run in wanted if not self._plan.in_the_way(run, now))
+
+    def _all_closing(self) -> frozenset[str]:
+        return frozenset(one.node_id for one in self._journal.close_alls())
 
     def answered(self, node_id: str, reply: Reply, minted: Minted | None, now: datetime) -> tuple[Reply, ...]:
         """Take a board's answer; return what the server must be told of it."""

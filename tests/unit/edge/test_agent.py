@@ -146,6 +146,15 @@ async def test_close_all_closes_all_and_shows_it(bench: Bench) -> None:
         await gateway.until(lambda: {valve.position for valve in gateway.states[-1].valves} == {ValvePosition.CLOSED})
 
 
+async def test_close_all_shows_at_once_that_nothing_was_open(bench: Bench) -> None:
+    bench.start_guard()
+    async with bench.listening() as gateway, bench.agent():
+        await gateway.until(lambda: bool(gateway.states))
+        asked_at = datetime.now(UTC)
+        await gateway.close_all()
+        await gateway.until(lambda: gateway.states[-1].at > asked_at)
+
+
 async def test_a_repeated_command_gets_the_same_answer_and_no_second_action(bench: Bench) -> None:
     guard = bench.start_guard()
     async with bench.listening() as gateway, bench.agent():

@@ -169,6 +169,27 @@ def test_a_stop_of_everything_waits_for_each_boards_own_word(office: Office) -> 
     assert [(reply.command_id, reply.outcome) for reply in replies] == [(stop.id, Outcome.DONE)]
 
 
+def test_water_that_is_asked_for_after_a_stop_of_everything_goes_to_a_board_that_has_shown_that_it_closed(
+    office: Office,
+) -> None:
+    office.orders.handle(f.close_all_order(), NOW)
+    order = f.open_order()
+    assert office.orders.handle(order, NOW).outcome is Outcome.ACCEPTED
+    assert office.orders.to_send(NOW) == ()  # the stop is said again until then, and would end it
+    office.boards.state("board-1", shows(ValvePosition.CLOSED), NOW + SECOND, retained=False)
+    office.orders.shown(office.boards["board-1"], NOW + SECOND)
+    assert [run.run_id for run in office.orders.to_send(NOW + SECOND)] == [order.run_id]
+
+
+def test_an_order_to_a_board_that_never_shows_that_it_closed_ends_with_that_reason(office: Office) -> None:
+    office.orders.handle(f.close_all_order(), NOW)
+    order = f.open_order()
+    office.orders.handle(order, NOW)
+    office.orders.expire(order.expires_at + ANSWER_MARGIN)
+    (told,) = [event for event in office.told(RunEvent) if event.state is RunState.EXPIRED]
+    assert told.reason == Reason(code="guard-close-failed", params={"node_id": "board-1"})
+
+
 def test_a_stop_of_everything_on_a_farm_without_boards_is_done(tmp_path: Path) -> None:
     office = Office(tmp_path / "empty.sqlite3")
     assert office.orders.handle(f.close_all_order(), NOW).outcome is Outcome.DONE
