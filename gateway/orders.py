@@ -209,8 +209,10 @@ class Orders:
         return True
 
     def _why_late(self, run: Run, now: datetime) -> Reason:
-        if run.node_id in self._all_closing() and self._boards[run.node_id].in_hearing(now):
-            return Reason(code="guard-close-failed", params={"node_id": run.node_id})
+        told_at = self._boards[run.node_id].told_at
+        asked = (one.asked_at for one in self._journal.close_alls() if one.node_id == run.node_id)
+        if told_at is not None and any(asked_at <= told_at for asked_at in asked):
+            return Reason(code="guard-close-failed", params={"node_id": run.node_id})  # it has shown what is not closed
         slow = min(self._plan.in_the_way(run, now), default=None)
         code = "board-away" if slow is None else "room-not-made"
         return Reason(code=code, params={"node_id": slow or run.node_id})

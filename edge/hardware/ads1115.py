@@ -39,10 +39,12 @@ class Ads1115Input:
 
     def _wait(self) -> None:
         give_up_s = time.monotonic() + READY_S
+        late = False  # asked before each look: a board that was busy for so long looks once more
         while not (seen := self._bus.read_word(self._address, CONFIG)) & OS:
-            if time.monotonic() > give_up_s:
+            if late:
                 raise ProbeFault("no-answer", f"{self._name()}: no conversion in {READY_S:g} s")
             time.sleep(POLL_S)
+            late = time.monotonic() > give_up_s
         if seen & ~OS != self._config:
             raise ProbeFault("wrong-answer", f"{self._name()}: told {self._config:#06x}, holds {seen & ~OS:#06x}")
 

@@ -181,13 +181,18 @@ def test_water_that_is_asked_for_after_a_stop_of_everything_goes_to_a_board_that
     assert [run.run_id for run in office.orders.to_send(NOW + SECOND)] == [order.run_id]
 
 
-def test_an_order_to_a_board_that_never_shows_that_it_closed_ends_with_that_reason(office: Office) -> None:
+@pytest.mark.parametrize(("shown", "code"), [(False, "board-away"), (True, "guard-close-failed")])
+def test_an_order_to_a_board_that_does_not_close_all_ends_with_that_reason(
+    office: Office, shown: bool, code: str
+) -> None:
     office.orders.handle(f.close_all_order(), NOW)
     order = f.open_order()
     office.orders.handle(order, NOW)
+    if shown:
+        office.boards.state("board-1", shows(ValvePosition.OPEN), NOW + SECOND, retained=False)
     office.orders.expire(order.expires_at + ANSWER_MARGIN)
     (told,) = [event for event in office.told(RunEvent) if event.state is RunState.EXPIRED]
-    assert told.reason == Reason(code="guard-close-failed", params={"node_id": "board-1"})
+    assert told.reason == Reason(code=code, params={"node_id": "board-1"})
 
 
 def test_a_stop_of_everything_on_a_farm_without_boards_is_done(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def exposure(unit: Path) -> float:
     """What systemd itself says, of 10, without a running system."""
     found = analyze("security", "--offline=true", "--no-pager", unit)
     line = next(line for line in found.stdout.splitlines() if "Overall exposure level" in line)
-    return float(line.rpartition(":")[2].split()[0])
+    return float(line.partition(":")[2].split()[0])  # and then a face, in the characters of the locale
 
 
 def read(unit: Path) -> dict[str, dict[str, list[str]]]:

@@ -40,7 +40,7 @@ def test_each_input_is_converted_once_by_itself_with_its_gain() -> None:
 
 def test_a_conversion_is_waited_for() -> None:
     chip = FakeAds1115()
-    chip.volts[0], chip.slow = 1.65, 9
+    chip.volts[0], chip.slow = 1.65, 2  # the second look is made however late it comes
     assert Ads1115Input(chip, 0x48, 0).read() == pytest.approx(0.5, abs=1e-4)
 
 
