@@ -32,10 +32,10 @@ class Lane:
 
 
 def every_test() -> tuple[Lane, ...]:
-    """All there is. One worker more than cores: what waits for a broker or a deadline leaves its core to another."""
+    """All there is. No more workers than cores: the other lanes take what those leave that wait."""
     pytest = (sys.executable, "-m", "pytest", "--durations=10")
     apart = ("tests/e2e", "tests/browser", "tests/unit/edge/guard")
-    workers = str(len(os.sched_getaffinity(0)) + 1)
+    workers = str(len(os.sched_getaffinity(0)))
     return (
         # A law of many examples takes its time when it gets what is left; the limit is for what hangs.
         Lane(
