@@ -15,6 +15,7 @@ from gateway.holdings import Holdings
 from gateway.journal import Journal
 from gateway.learned import Learned
 from gateway.planning import decisions, handover, parts, queueing
+from gateway.planning.admission import LATE_START
 from gateway.planning.commitment import (
     AWAY_AHEAD,
     SETTLE,
@@ -28,7 +29,6 @@ from gateway.planning.commitment import (
     without_zone,
 )
 from gateway.planning.dispatch import Held
-from gateway.planning.handover import LATE
 from gateway.planning.runs import Run, set_later
 from gateway.rests import Rests
 from gateway.weather import Weather
@@ -346,7 +346,7 @@ class Plan:
         self._fixed_ids = frozenset(entry.id for entry in stays)
         state = replace(state, not_before=not_before)
         timetable = self._compile(farm, state, now, days=self._days, version=1)
-        return with_fixed(handed_over_at_rest(timetable, LATE), stays), fixed
+        return with_fixed(handed_over_at_rest(timetable, LATE_START), stays), fixed
 
     def _save_configs(self, config: FarmConfig) -> dict[str, NodeConfig]:
         changed = {}

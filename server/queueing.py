@@ -87,7 +87,8 @@ class Queueing:
 
     def foreseen(self, view: FarmView, program: ProgramRecord, policy: QueuePolicy) -> list[Json]:
         """What `ask_program` would ask for at this moment, each part with when it may expect its turn."""
-        farm, state, now = planned(view.farm), view.plan_state(self._now()), self._now()
+        now = self._now()
+        farm, state = planned(view.farm), view.plan_state(now)
         parts = parts_now(farm, program.planned, state.known, now)
         starts = expected(farm, state, parts, policy, now) if parts else ()
         return [shapes.hand_part(part, farm.zone(part.zone_id), at) for part, at in zip(parts, starts, strict=True)]

@@ -15,6 +15,7 @@ which anything was skipped fails.
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,9 @@ _UNIT = Path(__file__).parent / "unit"
 _PI = Path(__file__).parent / "pi"
 
 tasks.watch()
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # --- what tests may use ---------------------------------------------------------------------------------------------
 

@@ -8,13 +8,11 @@ its place is given. Lost in between, a board waters less, never more (docs/decis
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from gateway.planning.admission import has_room
+from gateway.planning.admission import LATE_START, has_room
 from gateway.planning.commitment import AWAY_AHEAD
 from gateway.planning.runs import Run
 from irrigation.model import ActiveRun, Entry, Farm, Timetable, Zone
 
-LATE = timedelta(seconds=900)
-"""By so much a board may begin late what it could not begin in time (docs/safety.md)."""
 HANDOVER = timedelta(seconds=30)
 """What is to begin at once, and cannot be given at once, begins so much later: time enough for others to let go."""
 TICK = timedelta(microseconds=1)
@@ -46,7 +44,7 @@ def span(entry: Entry, farm: Farm, begins: datetime) -> ActiveRun:
 
 def to_come(entry: Entry, farm: Farm, now: datetime) -> ActiveRun | None:
     """Return what its board takes if it begins it now or later; None when it is too late for that."""
-    return span(entry, farm, max(entry.start, now)) if now < entry.start + LATE else None
+    return span(entry, farm, max(entry.start, now)) if now < entry.start + LATE_START else None
 
 
 def withheld(
