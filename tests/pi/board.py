@@ -7,10 +7,10 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from signal import Signals
 
-from contract.messages import Outcome, RunEvent
+from contract.messages import Outcome, Reason
 from contract.topics import Channel
 from irrigation.run import ENDS
-from tests.pi.emulator import Line, Pi
+from tests.pi.emulator import Line, Pi, Silent
 from tests.unit.edge import board as bench
 
 GUARD, AGENT = "tuoi-guard", "tuoi-agent"
@@ -112,9 +112,9 @@ class Board:
         self.pi.type(f"kill -{number.value} {pid}")
         return at_s
 
-    def closed_within(self, within_s: float) -> float:
-        """Return how many s it took until the line was off; raise Silent."""
-        return self.pi.watch(PIN, on=False, within_s=within_s)
+    def closed_within(self, within_s: float) -> None:
+        """Return when the line is off; raise Silent."""
+        self.pi.watch(PIN, on=False, within_s=within_s)
 
     def linked_after_s(self) -> float:
         """Return how many s after power its agent reached the broker the first time, by its own log."""
@@ -126,6 +126,13 @@ class Board:
     def log(self, service: str) -> str:
         """What the service has said since the board was started."""
         return self.pi.sh(f"cat /run/{service}.log")
+
+    def last_words(self) -> str:
+        """The ends of both logs, for a person to read."""
+        try:
+            return self.pi.sh(f"tail -n 40 /run/{AGENT}.log /run/{GUARD}.log")
+        except (Silent, OSError) as exc:
+            return f"the board does not answer: {exc}"
 
 
 class Gateway(bench.Gateway):
@@ -145,9 +152,16 @@ class Gateway(bench.Gateway):
         while (await self.answered(await self.close_all())).outcome is not Outcome.DONE:
             pass
 
-    async def ended(self, run_id: str) -> RunEvent:
-        """Return the event with which a run ended, once it came."""
-        found: RunEvent = await self.until(
-            lambda: next((event for event in self.runs(run_id) if event.state in ENDS), None)
-        )
-        return found
+    def is_over(self, order: str, run_id: str) -> bool:
+        """Whether the board has refused the order, or said that its run has ended."""
+        return self._over(order, run_id) is not None
+
+    async def why_over(self, order: str, run_id: str) -> str:
+        """Return the code of why the board refused the order or its run ended, once that is told."""
+        reason: Reason = await self.until(lambda: self._over(order, run_id))
+        return reason.code
+
+    def _over(self, order: str, run_id: str) -> Reason | None:
+        refusals = [reply.reason for reply in self.answers(order) if reply.outcome is Outcome.REFUSED]
+        ends = [event.reason for event in self.runs(run_id) if event.state in ENDS]
+        return next((reason for reason in (*refusals, *ends) if reason is not None), None)

@@ -1,7 +1,7 @@
 """A board for each kernel, one after the other for as long as its tests go on; and the table of what they took."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
@@ -48,6 +48,16 @@ async def gateway(board: Board, shared_mosquitto: Mosquitto) -> AsyncIterator[Ga
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the board's services have said: nobody can look into a card that is gone."""
+    report = yield
+    board = getattr(item, "funcargs", {}).get("board")
+    if report.failed and board is not None:
+        report.sections.append(("the board's own words", board.last_words()))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ GPIO = 0x3F20_0000  # where the registers of the SoC's lines are: BCM2835 ARM Pe
 FUNCTION, SET, CLEAR, LEVEL = 0x00, 0x1C, 0x28, 0x34
 BOOT_S = 240.0  # an upper bound on a machine that does other things too; half a minute on a quiet one
 COMMAND_S = 60.0
+LOOK_S = 0.001  # between two looks at a line, each of which stops the emulator for a moment; no relay is as quick
 
 
 class Silent(AssertionError):
@@ -114,13 +116,16 @@ class Pi:
         function = self._read(GPIO + FUNCTION + 4 * (number // 10)) >> 3 * (number % 10) & 7
         return Line(driven=function == 1, level=self._read(GPIO + LEVEL + 4 * (number // 32)) >> number % 32 & 1)
 
-    def watch(self, number: int, *, on: bool, within_s: float) -> float:
-        """Return how many s it took until the line was on, or off; raise Silent."""
+    def watch(self, number: int, *, on: bool, within_s: float, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Return whether the line became on, or off, before `unless` was true; raise Silent."""
         begun_s = time.monotonic()
         while (line := self.line(number)).on() is not on:
+            if unless():
+                return False
             if time.monotonic() - begun_s > within_s:
                 raise Silent(f"line {number} did not become {'on' if on else 'off'} within {within_s:g} s: {line}")
-        return time.monotonic() - begun_s
+            time.sleep(LOOK_S)
+        return True
 
     def _read(self, address: int) -> int:
         self._qtest.sendall(f"readl {address:#x}\n".encode())
