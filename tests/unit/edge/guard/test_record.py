@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.guard.record import BOOT_ID, Kept, Lost, Record
+from edge.guard.record import BOOT_ID, SLOT_BYTES, Kept, Lost, Record
 from edge.guard.use import DAY_S, QUARTER_S, Use, quarter_of
 
 KEPT = Kept({"v1": {10: 300.0, 12: 60.0}, "pump": {}}, {"v2": "leak"})
@@ -93,13 +93,74 @@ def test_a_file_that_has_gone_is_not_a_new_board(tmp_path: Path) -> None:
         Record(tmp_path).read(AT_S)
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    record = Record(tmp_path)
-    record.write(KEPT, AT_S)
+def test_a_first_write_that_fails_leaves_a_new_board(tmp_path: Path) -> None:
     (tmp_path / "guard.new").mkdir()
     with pytest.raises(OSError, match=r"guard\.new"):
-        record.write(Kept(), AT_S)
-    assert record.read(AT_S) == KEPT
+        Record(tmp_path).write(KEPT, AT_S)
+    assert Record(tmp_path).read(AT_S) == Kept()
+
+
+def numbered(number: int) -> Kept:
+    return Kept({"v1": {12: float(number)}})
+
+
+@pytest.mark.parametrize("written", range(1, 6))
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_write_that_is_cut_off_leaves_the_one_before_it(tmp_path: Path, written: int, *, restarted: bool) -> None:
+    path, record = tmp_path / "guard.state", Record(tmp_path)
+    for number in range(written):
+        record.write(numbered(number), AT_S)
+        if restarted:
+            record = Record(tmp_path)
+            record.read(AT_S)
+    before = path.read_bytes()
+    record.write(numbered(written), AT_S)
+    after = path.read_bytes()
+    assert Record(tmp_path).read(AT_S) == numbered(written)
+    changed = [at for at, byte in enumerate(after) if at >= len(before) or before[at] != byte]
+    for cut in (changed[0], changed[len(changed) // 2], changed[-3]):  # the disk has what came before it
+        path.write_bytes(after[:cut] + before[cut:])
+        assert Record(tmp_path).read(AT_S) == numbered(written - 1)
+
+
+def test_a_write_on_a_disk_that_has_failed_before_leaves_what_is_whole_alone(tmp_path: Path) -> None:
+    path, kept, record = tmp_path / "guard.state", tmp_path / "kept", Record(tmp_path)
+    for number in range(2):
+        record.write(numbered(number), AT_S)
+    path.rename(kept)
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        record.write(numbered(2), AT_S)
+    path.unlink()
+    kept.rename(path)
+    whole = path.read_bytes()
+    record.write(numbered(3), AT_S)
+    assert path.read_bytes()[SLOT_BYTES:] == whole[SLOT_BYTES:]  # the younger one
+    assert Record(tmp_path).read(AT_S) == numbered(3)
+
+
+def test_a_file_of_before_there_were_slots_is_read_and_then_has_them(tmp_path: Path) -> None:
+    text = '{"boot": "", "quarter": 12, "used": {"v1": [[12, 60.0]]}, "locked": {"v2": "leak"}}'
+    (tmp_path / "guard.state").write_text(f"{text}\n{crc32(text.encode()):08x}\n")
+    record = Record(tmp_path)
+    assert record.read(AT_S) == Kept({"v1": {12: 60.0}}, {"v2": "leak"})
+    for number in range(2):
+        record.write(numbered(number), AT_S)
+        assert Record(tmp_path).read(AT_S) == numbered(number)
+
+
+def test_what_every_line_of_a_board_was_open_in_a_day_has_room_in_a_slot(tmp_path: Path) -> None:
+    quarters = {int(DAY_S // QUARTER_S) * 20_000 + number: 899.1234567891234 for number in range(98)}
+    most = Kept({f"valve-with-a-long-name-{line}": quarters for line in range(54)})
+    at_s = max(quarters) * QUARTER_S
+    record = Record(tmp_path)
+    record.write(most, at_s)
+    record.write(most, at_s)
+    assert Record(tmp_path).read(at_s) == most
+    record.write(Kept(), at_s)
+    path = tmp_path / "guard.state"
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    assert Record(tmp_path).read(at_s) == most
 
 
 # --- use ---
@@ -132,16 +193,22 @@ def test_while_the_disk_takes_nothing_the_spare_folder_has_it_and_then_the_disk_
     disk, ram = tmp_path / "disk", tmp_path / "ram"
     disk.mkdir()
     ram.mkdir()
-    Record(disk, ram).write(KEPT, AT_S)
-    blocked = disk / "guard.new"
-    blocked.mkdir()  # nothing can be written in its place
+    record = Record(disk, ram)
+    record.write(KEPT, AT_S)
+    path, kept = disk / "guard.state", disk / "kept"
+    path.rename(kept)
+    path.symlink_to("/dev/full")
     more = Kept({"v1": {12: 500.0}, "pump": {}}, {})
-    Record(disk, ram).write(more, AT_S)
-    assert Record(disk, ram).read(AT_S) == more
-    with pytest.raises(OSError, match="guard.new"):
+    for _ in range(2):
+        record.write(more, AT_S)
+        assert Record(disk, ram).read(AT_S) == more
+    with pytest.raises(OSError, match="No space left"):
         Record(disk, disk).write(more, AT_S)  # no other folder: it says so
-    blocked.rmdir()
+    path.unlink()
+    kept.rename(path)
+    again = Record(disk, ram)
+    assert again.read(AT_S) == more  # the disk has an older one
     least = Kept({"v1": {}, "pump": {}}, {"v1": "leak"})
-    Record(disk, ram).write(least, AT_S)
+    again.write(least, AT_S)
     assert not list(ram.iterdir())
     assert Record(disk, ram).read(AT_S) == least
