@@ -8,7 +8,7 @@ from typing import Any
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.by_hand import HandPart
 from irrigation.dose import asked_s, expected_litres
-from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Skip, Swap, Timetable, Zone
+from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Rota, Skip, Swap, Timetable, Zone
 from irrigation.rounds import Turn
 from irrigation.run import UNDER_WAY
 from irrigation.water_account import RoundAccount, WaterAccount
@@ -89,18 +89,19 @@ def agreement(made: Swap | Loan) -> Json:
     return {"kind": kind, **asdict(made), "in_force": made.in_force}
 
 
-def turn(one: Turn, now: datetime) -> Json:
-    """A turn; `end` is None while nobody knows, `now` whether the water is this household's at this moment."""
+def turn(rota: Rota, one: Turn, now: datetime) -> Json:
+    """A turn of a rota; `end` None while nobody knows, `now` whether the water is this household's at this moment."""
     return {
-        "round": one.round, "household_id": one.household_id, "amount": one.amount, "start": iso(one.start),
-        "end": iso(one.end), "spans": [[iso(start), iso(end)] for start, end in one.spans], "now": one.covers(now),
+        "anchor": _anchor(rota), "round": one.round, "household_id": one.household_id, "amount": one.amount,
+        "start": iso(one.start), "end": iso(one.end), "spans": [[iso(start), iso(end)] for start, end in one.spans],
+        "now": one.covers(now),
     }  # fmt: skip
 
 
-def round_account(one: RoundAccount) -> Json:
-    """What a round was for each household, in litres; `measured` says how its received water is known."""
+def round_account(rota: Rota, one: RoundAccount) -> Json:
+    """What a round of a rota was for each household, in litres; `measured` says how its received water is known."""
     return {
-        "round": one.round.number, "start": iso(one.round.start), "end": iso(one.end),
+        "anchor": _anchor(rota), "round": one.round.number, "start": iso(one.round.start), "end": iso(one.end),
         "households": [
             {
                 "household_id": each.household_id, "measured": _measured(each),
@@ -108,6 +109,11 @@ def round_account(one: RoundAccount) -> Json:
             } for each in one.households.values()
         ],
     }  # fmt: skip
+
+
+def _anchor(rota: Rota) -> str:
+    """The name of a rota of a source: whole, as the rota itself has it."""
+    return rota.anchor.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 _ACCOUNT = (

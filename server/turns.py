@@ -1,5 +1,6 @@
 """Shared water as people see it: rotas, the turns that come of them, what households agree on, and their accounts."""
 
+import math
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -7,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from irrigation.model import Knowledge, Loan, Rota, Source, Swap, Zone
+from irrigation.model import Knowledge, Loan, Rota, Source, Swap, Timetable, Zone
+from irrigation.planner import compile_timetable
 from irrigation.rounds import Round, Turn
 from irrigation.turns import rotas_in_force, rounds_in_force
 from irrigation.water_account import Received, RoundAccount, accounts, estimated_litres, share_outside
@@ -24,6 +26,8 @@ from server.view import FarmView
 MAX_AGREEMENTS = 500
 """A rota may have so many, past ones too."""
 LONGEST_AHEAD = timedelta(days=366)
+PLAN_DAYS = 14
+"""What other turns make of the programs is told so far ahead, as a program's preview is."""
 
 
 class Turns:
@@ -36,13 +40,28 @@ class Turns:
 
     # --- what is asked ---
 
-    def turns(self, view: FarmView, source_id: str, start: datetime, end: datetime) -> list[Turn]:
-        """The turns at a source that reach into that span, by all that the gateway has told."""
-        found = [turn for _, one in self._rounds(view, source_id, end) for turn in one.turns]
-        return [turn for turn in found if turn.spans[0][0] < end and (turn.end is None or turn.spans[-1][1] > start)]
+    def turns(self, view: FarmView, source_id: str, start: datetime, end: datetime) -> list[tuple[Rota, Turn]]:
+        """The turns at a source that reach into that span, by all that the gateway has told, each with its rota."""
+        return _within(self._rounds(view, source_id, end), start, end)
 
-    def accounts(self, view: FarmView, source_id: str, count: int) -> list[RoundAccount]:
-        """The accounts of the last `count` rounds that have begun, the newest first."""
+    def preview(
+        self, view: FarmView, source_id: str, rules: RotaRules, start: datetime, end: datetime
+    ) -> tuple[list[tuple[Rota, Turn]], Timetable]:
+        """What `set_rota` would make of the turns in that span, and of the programs as far as a plan goes.
+
+        By the functions that the gateway plans with; nothing is changed. Raise Refused as `set_rota` does.
+        """
+        now = self._now()
+        wanted, instead_of = self._wanted(view, source_id, rules)
+        farm = planned(view.farm)
+        farm = replace(farm, rotas=(*(each for each in farm.rotas if each not in instead_of), wanted))
+        in_force = rotas_in_force(farm, source_id, _known(view), now)
+        found = _within(rounds_in_force(in_force, _source(view, source_id), farm.tz, end), start, end)
+        days = min(PLAN_DAYS, max(1, math.ceil((end - now) / timedelta(days=1))))
+        return found, compile_timetable(farm, view.plan_state(now), now, days=days, version=0)
+
+    def accounts(self, view: FarmView, source_id: str, count: int) -> list[tuple[Rota, RoundAccount]]:
+        """The accounts of the last `count` rounds that have begun, each with its rota, the newest first."""
         now = self._now()
         begun = self._rounds(view, source_id, now)
         kept = list(zip(begun, [one.start for _, one in begun[1:]] + [None], strict=True))[-count:]
@@ -61,7 +80,8 @@ class Turns:
                 if one.start <= at and (end is None or at < end)
             ]
             capacity = _source(view, source_id).capacity_l_min
-            found.append(RoundAccount(round=one, end=end, households=accounts(rota, capacity, [one], water, now)))
+            households = accounts(rota, capacity, [one], water, now)
+            found.append((rota, RoundAccount(round=one, end=end, households=households)))
         return found[::-1]
 
     def mine(self, account: Account, view: FarmView) -> list[str]:
@@ -73,26 +93,10 @@ class Turns:
     async def set_rota(self, account: Account, view: FarmView, source_id: str, rules: RotaRules) -> None:
         """Set the turns at a source. What has begun stays: other turns begin at an anchor to come, rations too."""
         _manages(account)
-        now, held = self._now(), _held(view, source_id)
-        households = {each.id for each in view.farm.households}
-        for place, share in enumerate(rules.shares):
-            if share.household_id not in households:
-                raise Refused("bad-field", field=f"shares.{place}.household_id", why="why.unknown-household")
-        try:
-            wanted = rules.rota(source_id)
-        except ValueError as exc:
-            raise Refused("bad-field", field=str(exc).split()[0].removeprefix("rota."), why=str(exc)) from None
-        same = next((each for each in held if _shape(each) == _shape(wanted)), None)
-        if same is None and not now <= wanted.anchor <= now + LONGEST_AHEAD:
-            raise Refused("bad-field", field="anchor", why="why.ahead")
-        if same is not None:
-            wanted = replace(wanted, swaps=same.swaps, loans=same.loans)
-            before, after = (self._begun(view, source_id, rota) for rota in (same, wanted))
-            if any(one.entitled != other.entitled for one, other in zip(before, after, strict=False)):
-                raise Refused("bad-field", field="rations", why="why.ahead")
+        wanted, instead_of = self._wanted(view, source_id, rules)
         with self._ledger.begin() as tx:
-            for each in held:
-                if each.anchor > now and each is not same:
+            for each in instead_of:
+                if each.anchor != wanted.anchor or _shape(each) != _shape(wanted):
                     rotas.drop(tx, view.farm.id, each)
             rotas.put(tx, view.farm.id, wanted)
             farm = self._commit(tx, account, view.farm.id, "rota", source_id)
@@ -114,10 +118,19 @@ class Turns:
         await self._gateways.changed(farm)
 
     async def ask(
-        self, account: Account, view: FarmView, source_id: str, household_id: str, asked: Swap | Loan
+        self,
+        account: Account,
+        view: FarmView,
+        source_id: str,
+        household_id: str,
+        asked: Swap | Loan,
+        anchor: datetime | None = None,
     ) -> Swap | Loan:
-        """Ask another household for a swap or a loan; the asking side agrees by it. Its id is new."""
-        rota = self._in_force(view, source_id)
+        """Ask another household for a swap or a loan; the asking side agrees by it. Its id is new.
+
+        `anchor` is that of the rota whose round it is about; None = of the one in force.
+        """
+        rota = self._in_force(view, source_id) if anchor is None else self._begins(view, source_id, anchor)
         sides = _sides(asked)
         for field, side in sides.items():
             if side not in {share.household_id for share in rota.shares}:
@@ -167,6 +180,27 @@ class Turns:
 
     # --- how ---
 
+    def _wanted(self, view: FarmView, source_id: str, rules: RotaRules) -> tuple[Rota, list[Rota]]:
+        """The rota that the rules make, and those whose place it takes; raise Refused when there can be none such."""
+        now, held = self._now(), _held(view, source_id)
+        households = {each.id for each in view.farm.households}
+        for place, share in enumerate(rules.shares):
+            if share.household_id not in households:
+                raise Refused("bad-field", field=f"shares.{place}.household_id", why="why.unknown-household")
+        try:
+            wanted = rules.rota(source_id)
+        except ValueError as exc:
+            raise Refused("bad-field", field=str(exc).split()[0].removeprefix("rota."), why=str(exc)) from None
+        same = next((each for each in held if _shape(each) == _shape(wanted)), None)
+        if same is None and not now <= wanted.anchor <= now + LONGEST_AHEAD:
+            raise Refused("bad-field", field="anchor", why="why.ahead")
+        if same is not None:
+            wanted = replace(wanted, swaps=same.swaps, loans=same.loans)
+            before, after = (self._begun(view, source_id, rota) for rota in (same, wanted))
+            if any(one.entitled != other.entitled for one, other in zip(before, after, strict=False)):
+                raise Refused("bad-field", field="rations", why="why.ahead")
+        return wanted, [each for each in held if each is same or each.anchor > now]
+
     def _rounds(self, view: FarmView, source_id: str, until: datetime) -> list[tuple[Rota, Round]]:
         if not _held(view, source_id):
             raise Refused("not-found")
@@ -184,17 +218,30 @@ class Turns:
             raise Refused("not-found")
         return next((each for each in reversed(held) if each.anchor <= now), held[0])
 
+    def _begins(self, view: FarmView, source_id: str, anchor: datetime) -> Rota:
+        found = next((each for each in _held(view, source_id) if each.anchor == anchor), None)
+        if found is None:
+            raise Refused("bad-field", field="anchor", why="why.no-turns")
+        return found
+
     def _to_come(self, view: FarmView, source_id: str, rota: Rota, asked: Swap | Loan) -> None:
-        """Refuse what is about a round that has begun, or one too far ahead to be talked of."""
-        begun = [one.number for held, one in self._rounds(view, source_id, self._now()) if held.anchor == rota.anchor]
-        first = max(begun, default=-1) + 1
+        """Refuse what is about a round that has begun, one that never will, or one too far ahead to be talked of."""
+        first = self._rounds_before(view, rota, self._now())
         if asked.round < first:
             raise Refused("round-begun", field="round", first=float(first))
         last = first + LONGEST_AHEAD // timedelta(days=rota.period_days)
+        others = [each.anchor for each in _held(view, source_id) if each.anchor > rota.anchor]
+        cut = self._rounds_before(view, rota, min(others)) if others else None
         repaid_in = asked.repaid_in if isinstance(asked, Loan) else None
         for field, number in (("round", asked.round), ("repaid_in", repaid_in)):
+            if number is not None and cut is not None and number >= cut:
+                raise Refused("bad-field", field=field, why="why.other-turns")
             if number is not None and number > last:
                 raise Refused("bad-field", field=field, why="why.too-far")
+
+    def _rounds_before(self, view: FarmView, rota: Rota, until: datetime) -> int:
+        found = self._rounds(view, rota.source_id, until)
+        return max((one.number for held, one in found if held.anchor == rota.anchor), default=-1) + 1
 
     def _asked(self, view: FarmView, agreement_id: str) -> tuple[Rota, Swap | Loan]:
         for rota in view.farm.rotas:
@@ -222,6 +269,13 @@ class Turns:
 def _manages(account: Account) -> None:
     if account.role is not Role.MANAGER:
         raise Refused("not-allowed")
+
+
+def _within(found: Iterable[tuple[Rota, Round]], start: datetime, end: datetime) -> list[tuple[Rota, Turn]]:
+    turns = ((rota, turn) for rota, one in found for turn in one.turns)
+    return [
+        (rota, turn) for rota, turn in turns if turn.start < end and (turn.end is None or turn.spans[-1][1] > start)
+    ]
 
 
 def _held(view: FarmView, source_id: str) -> tuple[Rota, ...]:

@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from irrigation.model import Loan, Swap
+from irrigation.model import Loan, Rota, Swap
+from irrigation.rounds import Turn
 from server import shapes
+from server.api import telling
 from server.api.body import Body, body, described
 from server.api.doors import InThisFarm, Made, SignedIn
+from server.api.telling import Language
 from server.errors import Refused
 from server.rules import RotaRules
 from server.shapes import Json
@@ -19,10 +22,18 @@ router = APIRouter(tags=["turns"])
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 RoundNumber = Annotated[int, Field(ge=0, le=100_000)]
 Amount = Annotated[float, Field(ge=0.1, le=10_000_000)]
+Start = Annotated[datetime | None, Query(alias="from")]
+Days = Annotated[int, Query(ge=1, le=60)]
 
 
-class SwapBody(Body):
-    """Two households change places in a round; `household_id` is the side that asks."""
+class _AgreementBody(Body):
+    """`household_id` is the side that asks; `anchor` names the rota whose round it is, without it the one in force."""
+
+    anchor: AwareDatetime | None = None
+
+
+class SwapBody(_AgreementBody):
+    """Two households change places in a round."""
 
     kind: Literal["swap"]
     household_id: Id
@@ -36,8 +47,8 @@ class SwapBody(Body):
         return Swap(id="new", round=self.round, household_a=self.household_a, household_b=self.household_b)
 
 
-class LoanBody(Body):
-    """One household lends another some of its share, in the rota's unit; `household_id` is the side that asks."""
+class LoanBody(_AgreementBody):
+    """One household lends another some of its share, in the rota's unit."""
 
     kind: Literal["loan"]
     household_id: Id
@@ -88,21 +99,31 @@ async def end_rota(view: InThisFarm, source_id: str, account: SignedIn, made: Ma
     await made.turns.end_rota(account, view, source_id)
 
 
-@router.get("/farms/{farm_id}/sources/{source_id}/turns")
-async def turns(
+@router.post("/farms/{farm_id}/sources/{source_id}/rota/preview", openapi_extra=described(RotaRules))
+async def preview(
     view: InThisFarm,
     source_id: str,
     made: Made,
-    start: Annotated[datetime | None, Query(alias="from")] = None,
-    days: Annotated[int, Query(ge=1, le=60)] = 7,
+    spoken: Language,
+    given: Annotated[RotaRules, body(RotaRules)],
+    start: Start = None,
+    days: Days = 7,
 ) -> Json:
+    """The turns as they would be with this rota, and what becomes of the programs of the source's zones."""
+    now = made.now()
+    first, last = _span(start or now, days)
+    found, table = made.turns.preview(view, source_id, given, first, last)
+    shown = telling.timetable(shapes.timetable(table, view.farm.zones, last), table, view, spoken)
+    own = {zone.id for zone in view.farm.zones if zone.source_id == source_id}
+    of_source = {name: [one for one in shown[name] if one["zone_id"] in own] for name in ("entries", "skipped")}
+    return _turns(source_id, found, now) | {"timetable": shown | of_source}
+
+
+@router.get("/farms/{farm_id}/sources/{source_id}/turns")
+async def turns(view: InThisFarm, source_id: str, made: Made, start: Start = None, days: Days = 7) -> Json:
     """The turns at a source, from now on when nothing else is asked."""
     now = made.now()
-    first = start or now
-    if first.tzinfo is None:
-        raise Refused("bad-field", field="from", why="why.time")
-    found = made.turns.turns(view, source_id, first, first + timedelta(days=days))
-    return {"source_id": source_id, "at": shapes.iso(now), "turns": [shapes.turn(one, now) for one in found]}
+    return _turns(source_id, made.turns.turns(view, source_id, *_span(start or now, days)), now)
 
 
 @router.get("/farms/{farm_id}/sources/{source_id}/account")
@@ -114,7 +135,7 @@ async def account_of(
     return {
         "source_id": source_id,
         "at": shapes.iso(made.now()),
-        "rounds": [shapes.round_account(one) for one in found],
+        "rounds": [shapes.round_account(rota, one) for rota, one in found],
     }
 
 
@@ -123,7 +144,8 @@ async def ask(
     view: InThisFarm, source_id: str, account: SignedIn, made: Made, given: Annotated[SwapBody | LoanBody, body(Asked)]
 ) -> Json:
     """Ask another household for a swap or a loan; it holds when that has agreed."""
-    return shapes.agreement(await made.turns.ask(account, view, source_id, given.household_id, given.asked()))
+    made_of = await made.turns.ask(account, view, source_id, given.household_id, given.asked(), given.anchor)
+    return shapes.agreement(made_of)
 
 
 @router.post("/farms/{farm_id}/agreements/{agreement_id}/agree", openapi_extra=described(Speaker))
@@ -138,6 +160,17 @@ async def agree(
 async def withdraw(view: InThisFarm, agreement_id: str, account: SignedIn, made: Made) -> None:
     """Take back or decline what only one side has agreed to."""
     await made.turns.withdraw(account, view, agreement_id)
+
+
+def _turns(source_id: str, found: list[tuple[Rota, Turn]], now: datetime) -> Json:
+    turns = [shapes.turn(rota, one, now) for rota, one in found]
+    return {"source_id": source_id, "at": shapes.iso(now), "turns": turns}
+
+
+def _span(start: datetime, days: int) -> tuple[datetime, datetime]:
+    if start.tzinfo is None:
+        raise Refused("bad-field", field="from", why="why.time")
+    return start, start + timedelta(days=days)
 
 
 def _differ(one: str, other: str, field: str) -> None:

@@ -57,6 +57,7 @@ TABLE: dict[tuple[str, str], Call] = {
     ("PUT", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(200, "hoa", ROTA),
     ("DELETE", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(204, "hoa"),
     ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/turns"): Call(200),
+    ("POST", "/api/v1/farms/{farm_id}/sources/{source_id}/rota/preview"): Call(200, body=ROTA),
     ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/account"): Call(200),
     ("POST", "/api/v1/farms/{farm_id}/sources/{source_id}/agreements"): Call(201, EDITORS, SWAP),
     ("POST", "/api/v1/farms/{farm_id}/agreements/{agreement_id}/agree"): Call(200, EDITORS, {"household_id": "mai"}),

@@ -196,6 +196,104 @@ async def test_a_rota_that_cannot_be_is_refused_by_its_field(coop: Coop, changed
         assert (await hoa.get("/farms/mai/rotas")).json() == before
 
 
+async def preview(client: httpx.AsyncClient, rules: Any, **query: Any) -> Any:
+    answer = await client.post(f"{SUOI}/rota/preview", params={"days": 2} | query, json=rules)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_preview_is_what_the_turns_will_be_once_saved_and_changes_nothing(coop: Coop) -> None:
+    lacked: dict[str, tuple[Shortage, ...]] = {"suoi": (Shortage(start=TODAY, end=TODAY + timedelta(hours=2)),)}
+    plan = Timetable(
+        version=3, compiled_at=NOW, valid_until=NOW + timedelta(days=7), tz="Asia/Ho_Chi_Minh", entries=(),
+        known=Knowledge(shortages=lacked),
+    )  # fmt: skip
+    await coop.link.says("mai", Channel.PLAN, plan)
+    other = KEPT | {"anchor": at(34), "shares": [{"household_id": "lan", "amount": 30}]}
+    async with coop.client("hoa") as hoa:
+        await hoa.put(f"{SUOI}/rota", json=KEPT | {"anchor": at(30)})  # it has not begun: the draft takes its place
+        before = (await hoa.get("/farms/mai/rotas")).json()
+        shown = await preview(hoa, other)
+        assert [(each["household_id"], each["start"], each["anchor"]) for each in shown["turns"]] == [
+            ("tung", at(2), KEPT["anchor"]), ("mai", at(12), KEPT["anchor"]), ("lan", at(13.5), KEPT["anchor"]),
+            ("tung", at(24), KEPT["anchor"]), ("lan", at(34), "2026-11-24T10:00:00Z"),
+        ]  # fmt: skip
+        assert (await hoa.get("/farms/mai/rotas")).json() == before
+        await hoa.put(f"{SUOI}/rota", json=other)
+        assert (await hoa.get(f"{SUOI}/turns", params={"days": 2})).json()["turns"] == shown["turns"]
+
+
+async def test_a_preview_of_a_ration_keeps_what_was_agreed(coop: Coop) -> None:
+    async with coop.client("hoa") as hoa:
+        asked = (await hoa.post(f"{SUOI}/agreements", json=SWAP)).json()
+        await hoa.post(f"/farms/mai/agreements/{asked['id']}/agree", json={"household_id": "tung"})
+        dry = KEPT | {"rations": [{"first": "2026-11-24", "last": "2026-11-24", "pct": 50}]}
+        shown = await preview(hoa, dry, **{"from": at(24), "days": 1})
+        assert [(each["household_id"], each["amount"]) for each in shown["turns"]] == [
+            ("mai", 45), ("tung", 300), ("lan", 60),
+        ]  # fmt: skip
+
+
+async def test_a_preview_tells_what_becomes_of_the_programs_of_the_sources_zones(coop: Coop) -> None:
+    async with coop.client("hoa") as hoa:
+        other = KEPT | {"anchor": at(20), "shares": [{"household_id": "lan", "amount": 120}]}
+        table = (await preview(hoa, other, days=7))["timetable"]
+        assert {one["zone_id"] for one in table["entries"] + table["skipped"]} == {"man-hau", "xoai-doi", "ca-phe-doi"}
+        told = {(one["zone_id"], one["rule"]): one["sentence"] for one in table["skipped"]}
+        assert "turn does not come" in told["man-hau", "outside-turn"]
+        await hoa.put(f"{SUOI}/rota", json=other)
+        after = (await hoa.post("/farms/mai/preview", json={"programs": []})).json()
+        of_source = [one for one in after["skipped"] if one["zone_id"] in ("man-hau", "xoai-doi", "ca-phe-doi")]
+        assert of_source == table["skipped"]
+
+
+async def test_a_preview_of_what_cannot_be_saved_is_refused_likewise(coop: Coop) -> None:
+    async with coop.client("hoa") as hoa:
+        for rules, field in (
+            (KEPT | {"anchor": "2026-10-02T00:00:00Z"}, "anchor"),
+            (KEPT | {"shares": [{"household_id": "hoa", "amount": 5}]}, "shares.0.household_id"),
+            (KEPT | {"hours": ["18:00", "05:00"]}, "hours"),
+        ):
+            refused = await hoa.post(f"{SUOI}/rota/preview", json=rules)
+            assert said(refused) == (422, "bad-field", field), refused.text
+        naive = await hoa.post(f"{SUOI}/rota/preview", params={"from": "2026-11-24T00:00:00"}, json=KEPT)
+        assert said(naive) == (422, "bad-field", "from")
+        assert said(await hoa.post("/farms/mai/sources/nowhere/rota/preview", json=KEPT))[0] == 404
+
+
+async def test_turns_that_are_to_begin_can_be_swapped_and_lent_before(coop: Coop) -> None:
+    await coop.gateway_up()
+    coming = KEPT | {"anchor": at(34)}
+    async with coop.client("hoa") as hoa, coop.client("mai") as mai, coop.client("lan") as lan:
+        await hoa.put(f"{SUOI}/rota", json=coming)
+        swap = SWAP | {"anchor": at(34), "round": 0, "household_b": "lan"}
+        asked = (await mai.post(f"{SUOI}/agreements", json=swap)).json()
+        await lan.post(f"/farms/mai/agreements/{asked['id']}/agree", json={"household_id": "lan"})
+        assert [who for who, _, _ in await turns(hoa, **{"from": at(34)})] == ["tung", "lan", "mai"]
+        kept, new = config(coop).farm.rotas
+        assert (kept.swaps, [one.in_force for one in new.swaps]) == ((), [True])
+        wrong = await mai.post(f"{SUOI}/agreements", json=swap | {"anchor": at(35)})
+        assert said(wrong) == (422, "bad-field", "anchor")
+        assert "why." not in wrong.json()["detail"]
+        await hoa.put(f"{SUOI}/rota", json=coming | {"period_days": 2})  # other turns: what was agreed is not theirs
+        assert config(coop).farm.rotas[1].swaps == ()
+
+
+async def test_rounds_that_other_turns_take_the_place_of_cannot_be_swapped(coop: Coop) -> None:
+    async with coop.client("hoa") as hoa:
+        early = (await hoa.post(f"{SUOI}/agreements", json=SWAP | {"round": ROUND + 2})).json()
+        await hoa.put(f"{SUOI}/rota", json=KEPT | {"anchor": at(34)})
+        assert (await hoa.post(f"{SUOI}/agreements", json=SWAP)).status_code == 201  # that round begins before
+        for answer in (
+            await hoa.post(f"{SUOI}/agreements", json=SWAP | {"round": ROUND + 2}),
+            await hoa.post(f"/farms/mai/agreements/{early['id']}/agree", json={"household_id": "tung"}),
+        ):
+            assert said(answer) == (422, "bad-field", "round")
+            assert "other turns" in answer.json()["detail"]
+        late = await hoa.post(f"{SUOI}/agreements", json=LOAN | {"repaid_in": ROUND + 2})
+        assert said(late) == (422, "bad-field", "repaid_in")
+
+
 async def test_a_dry_season_and_a_shortage_that_people_saw_keep_the_rota_and_its_agreements(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai, coop.client("hoa") as hoa:
