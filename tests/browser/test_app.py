@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -32,15 +33,15 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, house: House, phone: Phone) -> Iterator[Page]:
-    """Signed in as the farmer, in English, on the home screen; nothing is under way before and after."""
+@contextmanager
+def signed_in(browser: Browser, house: House, role: str) -> Iterator[Page]:
+    """Signed in, in English, on the home screen; no script has failed until the end."""
     context = browser.new_context(viewport=PHONE, locale="en-GB", service_workers="block")
     page = context.new_page()
     page.set_default_timeout(15_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    account = house.account("farmer")
+    account = house.account(role)
     page.goto(house.url)
     page.get_by_test_id("sign-in-name").fill(account["name"])
     page.get_by_test_id("sign-in-password").fill(account["password"])
@@ -53,6 +54,20 @@ def page(browser: Browser, house: House, phone: Phone) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
+
+
+@pytest.fixture
+def page(browser: Browser, house: House, phone: Phone) -> Iterator[Page]:
+    """The farmer's; nothing is under way before and after."""
+    with signed_in(browser, house, "farmer") as page:
+        yield page
+
+
+@pytest.fixture
+def manager(browser: Browser, house: House, phone: Phone) -> Iterator[Page]:
+    """The manager's."""
+    with signed_in(browser, house, "manager") as page:
+        yield page
 
 
 def card(page: Page, zone_id: str = ZONE) -> Locator:
@@ -187,6 +202,51 @@ def test_the_turns_are_shown_and_a_swap_is_asked_for_and_taken_back(page: Page, 
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     talk.get_by_role("button").click()
     expect(talk).to_have_count(0)
+
+
+def fits(page: Page, width: int = 320) -> None:
+    """Nothing is cut off at the side of a small phone, and axe finds nothing there."""
+    page.set_viewport_size({"width": width, "height": 568})
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(PHONE)
+
+
+def test_a_manager_sees_what_other_turns_will_be_saves_them_and_they_can_be_swapped_at_once(
+    manager: Page, house: House
+) -> None:
+    http = house.phone("manager").http
+    (before,) = http.get("/farms/mai/rotas").raise_for_status().json()["rotas"]
+    manager.get_by_test_id("tab-more").click()
+    manager.get_by_test_id("turns").click()
+    manager.get_by_test_id("rota-edit").click()
+    manager.get_by_role("button", name="More for Nhà chị Mai").click()
+    preview = manager.get_by_test_id("turn-preview")
+    expect(preview).to_have_attribute("data-state", "ready")
+    expect(preview.locator('[data-household="mai"]')).to_contain_text(
+        "17:00 – 18:40"
+    )  # 100 minutes after Tùng's ten hours
+    expect(preview.locator('[data-household="lan"]')).to_contain_text("18:40 – 20:40")
+    fits(manager)
+    assert len(http.get("/farms/mai/rotas").json()["rotas"]) == 1  # nothing is saved by looking
+    try:
+        manager.get_by_test_id("rota-save").click()
+        expect(manager.get_by_test_id("turn-new")).to_be_visible()
+        fits(manager)
+        manager.get_by_test_id("turn-ask").click()
+        rounds = manager.get_by_test_id("turn-round").locator("option")
+        rounds.filter(has_text="New turns, round 0").wait_for(state="attached")
+        manager.get_by_test_id("turn-round").select_option(label=rounds.filter(has_text="New turns").first.inner_text())
+        accessible(manager)
+        manager.get_by_test_id("turn-send").click()
+        expect(manager.get_by_test_id("turn-talk")).to_contain_text("New turns, round 0")
+        _, coming = http.get("/farms/mai/rotas").json()["rotas"]
+        assert [(swap["round"], swap["household_a"], swap["household_b"]) for swap in coming["swaps"]] == [
+            (0, "tung", "mai")
+        ]
+    finally:
+        kept = {name: before[name] for name in ("unit", "anchor", "period_days", "shares")}
+        http.put("/farms/mai/sources/suoi/rota", json=kept).raise_for_status()  # the new ones have not begun
 
 
 @pytest.mark.parametrize("language", ["vi", "en", "fr"])

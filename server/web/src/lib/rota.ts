@@ -37,6 +37,13 @@ export function bodyOf(draft: RotaDraft, rota: Rota | null): Record<string, unkn
   return { ...rest, ...(hours ? { hours } : {}), shortages };
 }
 
+/** From when on and for how many days a draft is shown: from today, or from the day on which its turns begin. */
+export function shownFrom(draft: RotaDraft, now: number, tz: string): { from: number; days: number } {
+  const l = local(Date.parse(draft.anchor), tz);
+  const midnight = instant(l.year, l.month, l.day, 0, 0, tz);
+  return { from: midnight - now > 2 * 86400_000 ? midnight : now, days: Math.min(60, Math.max(7, draft.period_days)) };
+}
+
 /** The hours of a day in which turns run. */
 export function openHours(hours: RotaDraft['hours']): number {
   if (!hours) return 24;
