@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 DATABASE = "board.sqlite3"
 MEASURE_S = 0.2  # while a valve is open
 STATE_WATERING_S, STATE_QUIET_S = 2.0, 30.0
+STATE_AFTER_S = 0.02  # it waits this long for what else changes: the events in it go first, and a person waits for those
 SOIL_WATERING_S = 2.0  # between two readings of a probe that a run waits for
 TICK_S = 30.0
 SAVE_WATERING_S = 2.0  # what a crash may cost the meter
@@ -392,6 +393,7 @@ class Agent:
     async def _herald(self) -> None:
         """Show the state at every change, and now and then without one."""
         while True:
+            await asyncio.sleep(STATE_AFTER_S)
             self._state_changed.clear()
             if self.link.connected:
                 try:

@@ -55,7 +55,7 @@ READING_BYTES, PAGE_BYTES = 400, 4096  # on disk, with room to spare: the count 
 TICK_S = 30.0
 WEATHER_S = 900.0
 """As often at least the server is told what conditions go by, so that its preview does, too."""
-WITH_THE_ANSWER_S = 0.02
+WITH_THE_ANSWER_S = 0.1
 REPLAN_S = 0.3
 """Planning waits this long after a change: the valve's own messages go first, and several changes are one plan."""
 CONFIG_FAULT = "config-refused"
@@ -317,7 +317,7 @@ class Gateway:
             self._look_soon(replan=True)
 
     def _send_soon(self) -> None:
-        """Have the sender look in a moment: the board's own news is a few ms away and takes the rest along.
+        """Have the sender look in a moment: the board's own news is some ms away and takes the rest along.
 
         Two or three batches in its place would keep the server busy just when "open" comes.
         """
@@ -329,7 +329,8 @@ class Gateway:
         if taken.replies or taken.replan:
             self.dispatcher.wake()
             self._look_soon(replan=taken.replan)
-        await asyncio.sleep(0)  # news for the server goes before the acknowledgement, which nobody waits for
+        for _ in range(2):  # the sender wakes, then sends: news goes before the acknowledgement, which nobody waits for
+            await asyncio.sleep(0)
         at = now if self.clock.trusted() else None
         await self._say(self.link, node_id, Channel.ACK, taken.ack.model_copy(update={"at": at}))
         await self._tell(taken.replies)

@@ -16,7 +16,7 @@ from gateway.plan import Plan
 log = logging.getLogger(__name__)
 
 COALESCE_S = 0.05
-"""Snapshots are at least this far apart: the events in them went at once, each by itself."""
+"""A snapshot waits this long for what else changes: the events in it went at once, and a person waits for those."""
 
 
 class News(Flag):
@@ -52,10 +52,10 @@ class Herald:
         """Tell what is new, as long as the process lives."""
         while True:
             await self._news.wait()
+            await asyncio.sleep(COALESCE_S)
             self._news.clear()
             if self._link.connected and self._pending:
                 await self._tell_all()
-                await asyncio.sleep(COALESCE_S)
 
     async def _tell_all(self) -> None:
         pending, self._pending = self._pending, News.NOTHING
