@@ -1,6 +1,7 @@
 """The gateway's parts that need no loop, put together over a real journal, at a time of our choice."""
 
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from irrigation.run import RunState
 from tests.unit.gateway import farm as f
 
 NOW = f.NOW
+_LIVES = count(1)  # no two gateways of a journal have the same boot
 
 
 class Office:
@@ -30,7 +32,7 @@ class Office:
         self.up_s = 0.0
         self.db = open_database(path)
         self.journal = Journal(self.db)
-        self.outbox = Outbox(self.db, boot_id=f"boot-{id(self)}")
+        self.outbox = Outbox(self.db, boot_id=f"boot-{next(_LIVES)}")
         self.boards = Boards(self.journal)
         self.plan = Plan(
             "mai",
