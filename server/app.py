@@ -23,6 +23,7 @@ from server.api.pages import Bundle
 from server.api.site import site
 from server.gateways import Gateways, Sends
 from server.history import History
+from server.households import Households
 from server.ingest import Ingest
 from server.ledger.database import Ledger
 from server.live import Live
@@ -175,11 +176,13 @@ def bootstrap(
     watering = Watering(
         ledger, live, gateways, clock, order_life_s=settings.order_life_s, offline_after_s=settings.offline_after_s
     )
+    turns = Turns(ledger, gateways, clock)
     services = Services(
         now=clock, ledger=ledger, series=series, live=live, ingest=ingest, gateways=gateways, watering=watering,
         queueing=Queueing(ledger, live, gateways, watering, clock),
         resets=Resets(ledger, live, gateways, clock),
-        planning=Planning(ledger, gateways, clock), turns=Turns(ledger, gateways, clock),
+        planning=Planning(ledger, gateways, clock), turns=turns,
+        households=Households(ledger, gateways, turns, clock),
         history=History(ledger, series, clock),
         doorkeeper=Doorkeeper(ledger, clock, at_s, hasher), metrics=Metrics(),
         secure_cookie=settings.http.secure_cookie,

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from contract.errors import ConfigError
 from contract.settings import load_toml
-from irrigation.model import Condition, DryDays, Farm, Group, Household, Program, Source, Window, Zone
+from irrigation.model import Condition, DryDays, Farm, Group, Household, Program, Rota, Source, Window, Zone
 from server.ledger import farms, rotas
 from server.ledger.database import Ledger
-from server.records import HouseholdRecord, HouseRules, ProgramRecord
+from server.records import FarmRecord, HouseholdRecord, HouseRules, ProgramRecord
 from server.rules import ProgramRules, RotaRules
 from server.shapes import planned
 
@@ -85,15 +86,17 @@ class FarmFile(_Strict):
 def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
     """Add the farm of the file, or set up its site anew; return its id. Nothing is changed when it raises ConfigError.
 
-    The file is the truth about the site: sources, zones, boards, households; and about groups, hours and days without
-    water where it says anything of them. Programs and rotas belong to the people: those in the file are what a new farm
-    begins with. A farm that is there already keeps its own, also what was changed or deleted.
+    The file is the truth about the site: sources, zones, boards; and about groups, hours and days without water where
+    it says anything of them. Programs, rotas, households and whose a zone is belong to the people: those in the file
+    are what a new farm begins with, and a new zone brings its household along. A farm that is there already keeps its
+    own, also what was changed or deleted.
     """
     file = load_toml(path, FarmFile)
     try:
         farm = file.farm()
         with ledger.begin() as tx:
-            is_new = file.id not in farms.ids(tx)
+            known = farms.get(tx, file.id)
+            is_new = known is None
             for zone in file.zones:
                 owner = farms.zone_owner(tx, zone.id)
                 if owner not in (None, file.id):
@@ -102,11 +105,9 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
                 "id", "name", "cooperative", "tz", "lat", "lon", "help_phone", "report_every_s",
             })  # fmt: skip
             names = {zone.node_id: zone.node_id for zone in file.zones} | {node.id: node.name for node in file.nodes}
-            farms.put_site(tx, site, file.sources, file.zones, names)
-            people = (HouseholdRecord(id=one.id, name=one.name, people=one.people) for one in file.households)
-            rotas.put_households(tx, file.id, people)
-            for rota in farm.rotas if is_new else ():
-                rotas.put(tx, file.id, rota)
+            zones = file.zones if known is None else _as_people_have_them(file.zones, known)
+            farms.put_site(tx, site, file.sources, zones, names)
+            _put_people(tx, file, farm.rotas, {zone.household_id for zone in zones}, known)
             if file.model_fields_set & {"groups", "windows", "dry_days", "conditions"}:
                 house = HouseRules(
                     groups=file.groups, windows=file.windows, dry_days=file.dry_days, conditions=file.conditions
@@ -117,19 +118,37 @@ def load_farm(ledger: Ledger, path: Path, now: datetime) -> str:
                 if owner not in (None, file.id):
                     raise ConfigError(f"program {program.id}: the farm {owner!r} has a program of that id")
                 if is_new:
-                    record = ProgramRecord(
+                    made = ProgramRecord(
                         farm_id=file.id, version=1, updated_at=now, updated_by="load-farm",
                         planned=program.program(program.id, now),
                     )  # fmt: skip
-                    farms.put_program(tx, record)
+                    farms.put_program(tx, made)
             stored = farms.get(tx, file.id)
             assert stored is not None  # noqa: S101
-            known = {zone.id for zone in farm.zones}
+            of_file = {zone.id for zone in farm.zones}
             planned(replace(stored, programs=()))  # what people have set up since must fit the site
             for kept in stored.programs:
                 for part in kept.zones:
-                    if part.zone_id not in known:
+                    if part.zone_id not in of_file:
                         raise ConfigError(f"zone {part.zone_id}: the program {kept.id!r} waters it; change that first")
     except ValueError as exc:
         raise ConfigError(f"{path}: {exc}") from None
     return file.id
+
+
+def _put_people(
+    tx: Connection, file: FarmFile, first: tuple[Rota, ...], needed: set[str | None], known: FarmRecord | None
+) -> None:
+    """Keep the households and rotas of a new farm; of one that is there, the households that its zones lack."""
+    there = set() if known is None else {one.id for one in known.households}
+    for one in file.households:
+        if known is None or (one.id in needed and one.id not in there):
+            rotas.put_household(tx, file.id, HouseholdRecord(id=one.id, name=one.name, people=one.people))
+    for rota in first if known is None else ():
+        rotas.put(tx, file.id, rota)
+
+
+def _as_people_have_them(zones: tuple[Zone, ...], known: FarmRecord) -> tuple[Zone, ...]:
+    """The file's zones; those that the farm has keep the household that people gave them."""
+    whose = {zone.id: zone.household_id for zone in known.zones}
+    return tuple(replace(zone, household_id=whose.get(zone.id, zone.household_id)) for zone in zones)

@@ -1,8 +1,6 @@
 """Programs, holds and skips as people change them, and the timetable that comes of them."""
 
-import re
 import secrets
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,9 +12,9 @@ from irrigation.model import Farm, Forecast, Hold, Program, Timetable
 from irrigation.planner import compile_timetable
 from server.errors import Refused
 from server.gateways import Gateways
-from server.ledger import accounts, farms
+from server.ledger import farms
 from server.ledger.database import Ledger
-from server.records import Account, FarmRecord, HouseRules, ProgramRecord, Role
+from server.records import Account, FarmRecord, HouseRules, ProgramRecord, Role, slug_of
 from server.rules import ProgramRules
 from server.shapes import planned
 from server.view import FarmView
@@ -58,7 +56,7 @@ class Planning:
         with self._ledger.begin() as tx:
             record = _record(draft, _new_id(tx, draft.rules.name), view.farm.id, 1, account.name, now)
             farms.put_program(tx, record)
-            farm = self._commit(tx, account, view.farm.id, "program-create", record.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "program-create", record.id)
         await self._gateways.changed(farm)
         return record
 
@@ -72,7 +70,7 @@ class Planning:
                 raise Refused("edited-meanwhile", field="version", by=program.updated_by)
             record = _record(draft, program.id, view.farm.id, program.version + 1, account.name, now, program.planned)
             farms.put_program(tx, record)
-            farm = self._commit(tx, account, view.farm.id, "program-edit", record.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "program-edit", record.id)
         await self._gateways.changed(farm)
         return record
 
@@ -81,7 +79,7 @@ class Planning:
         _may_edit(account)
         with self._ledger.begin() as tx:
             farms.delete_program(tx, program.id)
-            farm = self._commit(tx, account, view.farm.id, "program-delete", program.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "program-delete", program.id)
         await self._gateways.changed(farm)
 
     async def skip_next(self, account: Account, view: FarmView, program: ProgramRecord) -> tuple[str, datetime]:
@@ -98,7 +96,7 @@ class Planning:
         next_due = {entry.id: entry.due for entry in coming if entry.due == coming[0].due}
         with self._ledger.begin() as tx:
             farms.add_skips(tx, view.farm.id, account.name, next_due, now - _SKIPS_KEPT)
-            farm = self._commit(tx, account, view.farm.id, "skip-next", program.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "skip-next", program.id)
         await self._gateways.changed(farm)
         return coming[0].id, coming[0].start
 
@@ -111,7 +109,9 @@ class Planning:
             _may_pause(view.farm.hold, hold, now)
         with self._ledger.begin() as tx:
             farms.set_hold(tx, view.farm.id, hold)
-            farm = self._commit(tx, account, view.farm.id, "release" if hold is None else "hold", view.farm.id)
+            farm = farms.commit(
+                tx, self._now(), account.name, view.farm.id, "release" if hold is None else "hold", view.farm.id
+            )
         await self._gateways.changed(farm)
 
     async def forecast(self, account: Account, view: FarmView, forecast: Forecast | None) -> None:
@@ -123,7 +123,7 @@ class Planning:
             raise Refused("bad-field", field="issued_at", why="why.issued")
         with self._ledger.begin() as tx:
             farms.set_forecast(tx, view.farm.id, forecast)
-            farm = self._commit(tx, account, view.farm.id, "forecast", view.farm.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "forecast", view.farm.id)
         await self._gateways.changed(farm)
 
     async def set_rules(self, account: Account, view: FarmView, house: HouseRules) -> None:
@@ -139,7 +139,7 @@ class Planning:
             raise Refused("bad-field", field=field, why=str(exc)) from None
         with self._ledger.begin() as tx:
             farms.set_rules(tx, view.farm.id, house)
-            farm = self._commit(tx, account, view.farm.id, "rules", view.farm.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "rules", view.farm.id)
         await self._gateways.changed(farm)
 
     def preview(self, view: FarmView, drafts: Sequence[Draft], days: int) -> Timetable:
@@ -162,13 +162,6 @@ class Planning:
         now = self._now()
         empty = Timetable(version=0, compiled_at=now, valid_until=now, tz=view.farm.tz, entries=())
         return view.plan or empty
-
-    def _commit(self, tx: Connection, account: Account, farm_id: str, act: str, subject: str) -> FarmRecord:
-        farms.raise_version(tx, farm_id)
-        accounts.write_down(tx, self._now(), account.name, farm_id, act, subject)
-        record = farms.get(tx, farm_id)
-        assert record is not None  # noqa: S101
-        return record
 
 
 def _may_pause(held: Hold | None, pause: Hold, now: datetime) -> None:
@@ -213,8 +206,7 @@ def _current(tx: Connection, program: ProgramRecord) -> ProgramRecord:
 
 
 def _new_id(tx: Connection, name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name.lower().replace("đ", "d")).encode("ascii", "ignore").decode()
-    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:36].strip("-") or "program"
+    stem = slug_of(name) or "program"
     if farms.program_owner(tx, stem) is None:
         return stem
     return f"{stem}-{secrets.token_hex(4)}"

@@ -1,5 +1,7 @@
 """What the ledger keeps, as frozen values between the layers."""
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +24,12 @@ from irrigation.model import (
 from irrigation.run import RunState
 
 Params = dict[str, float | str]
+
+
+def slug_of(name: str) -> str:
+    """What an id may have of a name that people gave: a-z, 0-9 and single hyphens, 36 of them at most; may be none."""
+    plain = unicodedata.normalize("NFKD", name.lower().replace("đ", "d")).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:36].strip("-")
 
 
 class Role(StrEnum):
@@ -85,11 +93,15 @@ class HouseRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseholdRecord:
-    """Who shares a source with others; `people` are the names of the accounts that speak for it."""
+    """Who shares a source with others; `people` are the names of the accounts that speak for it.
+
+    One that has left is kept for the accounts of the rounds that it had.
+    """
 
     id: str
     name: str
     people: tuple[str, ...] = ()
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

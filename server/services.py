@@ -7,6 +7,7 @@ from datetime import datetime
 from server.accounts import Doorkeeper
 from server.gateways import Gateways
 from server.history import History
+from server.households import Households
 from server.ingest import Ingest
 from server.ledger.database import Ledger
 from server.live import Live
@@ -34,6 +35,7 @@ class Services:
     resets: Resets
     planning: Planning
     turns: Turns
+    households: Households
     history: History
     doorkeeper: Doorkeeper
     metrics: Metrics

@@ -8,7 +8,7 @@ from typing import Any
 from contract.messages import NodeReport, Reason, RunProgress
 from irrigation.by_hand import HandPart
 from irrigation.dose import asked_s, expected_litres
-from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Rota, Skip, Swap, Timetable, Zone
+from irrigation.model import Entry, Farm, Forecast, Hold, Household, Loan, Rota, Skip, Source, Swap, Timetable, Zone
 from irrigation.rounds import Turn
 from irrigation.run import UNDER_WAY
 from irrigation.water_account import RoundAccount, WaterAccount
@@ -19,6 +19,7 @@ from server.records import (
     AlertRecord,
     DecisionRecord,
     FarmRecord,
+    HouseholdRecord,
     HouseRules,
     ProgramRecord,
     ResetRecord,
@@ -76,11 +77,23 @@ def rotas(record: FarmRecord, mine: Iterable[str]) -> Json:
             for rota in record.rotas
         ],
         "households": [
-            {"id": one.id, "name": one.name, "zones": [zone.id for zone in record.zones if zone.household_id == one.id]}
+            {"id": one.id, "name": one.name, "zones": _zones_of(record, one.id), "left_at": iso(one.left_at)}
             for one in record.households
         ],
         "mine": list(mine),
     }  # fmt: skip
+
+
+def household(record: FarmRecord, one: HouseholdRecord, has_turns: Iterable[Source]) -> Json:
+    """A household as its manager keeps it; `has_turns` are the sources at which it has some, in force or to begin."""
+    return {
+        "id": one.id, "name": one.name, "people": list(one.people), "zones": _zones_of(record, one.id),
+        "has_turns": [source.id for source in has_turns],
+    }  # fmt: skip
+
+
+def _zones_of(record: FarmRecord, household_id: str) -> list[str]:
+    return [zone.id for zone in record.zones if zone.household_id == household_id]
 
 
 def agreement(made: Swap | Loan) -> Json:

@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection
-
-from irrigation.model import Knowledge, Loan, Rota, Source, Swap, Timetable, Zone
+from irrigation.model import Knowledge, Loan, Rota, ShareUnit, Source, Swap, Timetable, Zone
 from irrigation.planner import compile_timetable
 from irrigation.rounds import Round, Turn
 from irrigation.turns import rotas_in_force, rounds_in_force
 from irrigation.water_account import Received, RoundAccount, accounts, estimated_litres, share_outside
 from server.errors import Refused
 from server.gateways import Gateways
-from server.ledger import accounts as people
 from server.ledger import farms, history, rotas
 from server.ledger.database import Ledger
-from server.records import Account, FarmRecord, Role, RunRecord
+from server.records import Account, Role, RunRecord
 from server.rules import RotaRules
 from server.shapes import planned
 from server.view import FarmView
@@ -69,13 +66,14 @@ class Turns:
             return []
         with self._ledger.read() as connection:
             ended = history.runs_ended(connection, view.farm.id, kept[0][0][1].start, now)
-        zones = {zone.id: zone for zone in view.farm.zones if zone.source_id == source_id and zone.household_id}
+            moves = rotas.moves_of(connection, view.farm.id)
+        zones = {zone.id: zone for zone in view.farm.zones if zone.source_id == source_id}
         known, turns = _known(view), [turn for _, one in begun for turn in one.turns]
         runs = [(run, _opened(run)) for run in ended if run.zone_id in zones]
         found = []
         for (rota, one), end in kept:
             water = [
-                _received(run, zones[run.zone_id], known, turns)
+                _received(run, moves.as_of(zones[run.zone_id], at), known, turns)
                 for run, at in runs
                 if one.start <= at and (end is None or at < end)
             ]
@@ -88,6 +86,42 @@ class Turns:
         """The households that the person speaks for by name."""
         return [one.id for one in view.farm.households if account.name in one.people]
 
+    def ahead(self, view: FarmView) -> list[Rota]:
+        """The rotas of the farm that are in force or to begin."""
+        now, farm = self._now(), planned(view.farm)
+        found = []
+        for source_id in {rota.source_id for rota in farm.rotas}:
+            held = farm.rotas_of(source_id)
+            begun = [each for each in held if each.anchor <= now]
+            found += [*begun[-1:], *held[len(begun) :]]
+        return found
+
+    def balance(self, view: FarmView, household_id: str) -> dict[str, float]:
+        """What the household is owed (above 0) or owes (below) at each source, in litres; where it is quits, nothing.
+
+        Owed is what its last round there has not offered it, and what it has lent and not got back.
+        """
+        found = {}
+        for source in view.farm.sources:
+            own = [
+                (rota, one)
+                for rota, one in (self._rounds(view, source.id, self._now()) if _held(view, source.id) else ())
+                if household_id in one.entitled
+            ]
+            if not own:
+                continue
+            rota, last = own[-1]
+            litres = accounts(rota, source.capacity_l_min, [last], (), self._now())[household_id].owed_ml / 1000
+            lasting = {loan.id for loan in rota.loans if loan.repaid_in is not None}
+            per_unit = source.capacity_l_min if rota.unit is ShareUnit.MINUTES else 1.0
+            for each in (
+                each for held, one in own if held is rota for each in one.transfers if each.loan_id in lasting
+            ):
+                litres += per_unit * each.amount * ((each.giver == household_id) - (each.taker == household_id))
+            if abs(litres) >= 1:
+                found[source.id] = litres
+        return found
+
     # --- what is decided ---
 
     async def set_rota(self, account: Account, view: FarmView, source_id: str, rules: RotaRules) -> None:
@@ -99,7 +133,7 @@ class Turns:
                 if each.anchor != wanted.anchor or _shape(each) != _shape(wanted):
                     rotas.drop(tx, view.farm.id, each)
             rotas.put(tx, view.farm.id, wanted)
-            farm = self._commit(tx, account, view.farm.id, "rota", source_id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "rota", source_id)
         await self._gateways.changed(farm)
 
     async def end_rota(self, account: Account, view: FarmView, source_id: str) -> None:
@@ -114,7 +148,7 @@ class Turns:
                     rotas.drop(tx, view.farm.id, each)
                 else:
                     rotas.end(tx, view.farm.id, each, now)
-            farm = self._commit(tx, account, view.farm.id, "rota-end", source_id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "rota-end", source_id)
         await self._gateways.changed(farm)
 
     async def ask(
@@ -146,7 +180,7 @@ class Turns:
         now = self._now()
         with self._ledger.begin() as tx:
             rotas.ask(tx, view.farm.id, rota, made, account.name, now)
-            farm = self._commit(tx, account, view.farm.id, f"{kind}-ask", made.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, f"{kind}-ask", made.id)
         await self._gateways.changed(farm)
         return made
 
@@ -162,7 +196,7 @@ class Turns:
         made = replace(asked, agreed=(*asked.agreed, household_id))
         with self._ledger.begin() as tx:
             rotas.agree(tx, asked.id, made.agreed)
-            farm = self._commit(tx, account, view.farm.id, "agree", asked.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "agree", asked.id)
         await self._gateways.changed(farm)
         return made
 
@@ -175,7 +209,7 @@ class Turns:
             raise Refused("agreed-already")
         with self._ledger.begin() as tx:
             rotas.withdraw(tx, asked.id)
-            farm = self._commit(tx, account, view.farm.id, "withdraw", asked.id)
+            farm = farms.commit(tx, self._now(), account.name, view.farm.id, "withdraw", asked.id)
         await self._gateways.changed(farm)
 
     # --- how ---
@@ -183,7 +217,7 @@ class Turns:
     def _wanted(self, view: FarmView, source_id: str, rules: RotaRules) -> tuple[Rota, list[Rota]]:
         """The rota that the rules make, and those whose place it takes; raise Refused when there can be none such."""
         now, held = self._now(), _held(view, source_id)
-        households = {each.id for each in view.farm.households}
+        households = {each.id for each in view.farm.households if each.left_at is None}
         for place, share in enumerate(rules.shares):
             if share.household_id not in households:
                 raise Refused("bad-field", field=f"shares.{place}.household_id", why="why.unknown-household")
@@ -257,13 +291,6 @@ class Turns:
     def _speaks(self, account: Account, view: FarmView, household_id: str) -> None:
         if not self._may_speak(account, view, household_id):
             raise Refused("not-your-household", field="household_id")
-
-    def _commit(self, tx: Connection, account: Account, farm_id: str, act: str, subject: str) -> FarmRecord:
-        farms.raise_version(tx, farm_id)
-        people.write_down(tx, self._now(), account.name, farm_id, act, subject)
-        record = farms.get(tx, farm_id)
-        assert record is not None  # noqa: S101
-        return record
 
 
 def _manages(account: Account) -> None:

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.api import farm, health, history, pages, problems, programs, runs, session, turns
+from server.api import farm, health, history, households, pages, problems, programs, runs, session, turns
 from server.api.doors import changes_with_header
 from server.api.pages import Bundle
 from server.errors import Refused, Unavailable
@@ -47,7 +47,7 @@ def site(services: Services, bundle: Bundle) -> FastAPI:
     )  # fmt: skip
     app.state.services = services
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(changes_with_header)])
-    for part in (session, farm, runs, programs, turns, history, health):
+    for part in (session, farm, runs, programs, turns, households, history, health):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(health.router, include_in_schema=False)

@@ -30,6 +30,13 @@ def put(tx: Connection, account: Account, password_hash: str, now: datetime) -> 
         tx.execute(insert(account_farms), rows)
 
 
+def farmers_of(connection: Connection, farm_id: str) -> tuple[Account, ...]:
+    """The farmers of a farm, by name."""
+    of_farm = select(accounts).join(account_farms, account_farms.c.account == accounts.c.name)
+    query = of_farm.where(account_farms.c.farm_id == farm_id, accounts.c.role == Role.FARMER.value)
+    return tuple(_account(connection, row) for row in connection.execute(query.order_by(accounts.c.name)).all())
+
+
 def open_session(tx: Connection, token_hash: str, name: str, now: datetime, expires_at: datetime) -> None:
     """Keep a new session, and forget those that have expired."""
     tx.execute(delete(sessions).where(sessions.c.expires_at < now))

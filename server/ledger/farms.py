@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
 from irrigation.model import Forecast, Hold, Source, Zone
 from server import rules
-from server.ledger import rotas
+from server.ledger import accounts, rotas
 from server.ledger.database import upsert
 from server.ledger.tables import farms, nodes, programs, skips, sources, zones
 from server.records import FarmRecord, HouseRules, ProgramRecord
@@ -86,6 +86,11 @@ def set_rules(tx: Connection, farm_id: str, house: HouseRules) -> None:
     tx.execute(update(farms).where(farms.c.id == farm_id).values(rules=rules.house_body(house)))
 
 
+def put_zone(tx: Connection, farm_id: str, zone: Zone) -> None:
+    """Change a zone that is there."""
+    tx.execute(update(zones).where(zones.c.farm_id == farm_id, zones.c.id == zone.id).values(body=asdict(zone)))
+
+
 def zone_owner(connection: Connection, zone_id: str) -> str | None:
     """The farm that has this zone."""
     return connection.execute(select(zones.c.farm_id).where(zones.c.id == zone_id)).scalar()
@@ -133,6 +138,15 @@ def raise_version(tx: Connection, farm_id: str, above: int = 0) -> None:
     """The farm has changed: its version rises, and above what the gateway holds already."""
     row = tx.execute(select(farms.c.version).where(farms.c.id == farm_id)).one()
     tx.execute(update(farms).where(farms.c.id == farm_id).values(version=max(row.version, above) + 1))
+
+
+def commit(tx: Connection, now: datetime, by: str, farm_id: str, act: str, subject: str) -> FarmRecord:
+    """End a person's change: the farm's version rises, and who did what is kept; return the farm as it has become."""
+    raise_version(tx, farm_id)
+    accounts.write_down(tx, now, by, farm_id, act, subject)
+    record = get(tx, farm_id)
+    assert record is not None  # noqa: S101
+    return record
 
 
 def _program(row: Row[Any]) -> ProgramRecord:

@@ -1,16 +1,16 @@
 """Households, rotas and agreements in the ledger."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
-from irrigation.model import Loan, Rota, Swap
+from irrigation.model import Loan, Rota, Swap, Zone
 from server.ledger.database import add, upsert
-from server.ledger.tables import agreements, households, rotas
+from server.ledger.tables import agreements, households, rotas, zone_moves
 from server.records import HouseholdRecord
 
 _ROTA: TypeAdapter[Rota] = TypeAdapter(Rota)
@@ -18,23 +18,55 @@ _KINDS = {"swap": Swap, "loan": Loan}
 _ITS_OWN = {"id", "agreed"}  # columns of an agreement, no part of its body
 
 
-def put_households(tx: Connection, farm_id: str, found: Iterable[HouseholdRecord]) -> None:
-    """Set the households of a farm."""
-    tx.execute(delete(households).where(households.c.farm_id == farm_id))
-    rows = [
-        {"farm_id": farm_id, "id": one.id, "place": place, "name": one.name, "people": list(one.people)}
-        for place, one in enumerate(found)
-    ]
-    if rows:
-        tx.execute(insert(households), rows)
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Whose each zone was before it became another's, the earliest move first."""
+
+    of_zone: Mapping[str, list[tuple[datetime, str | None]]]
+
+    def as_of(self, zone: Zone, at: datetime) -> Zone:
+        """The zone with the household that it had then."""
+        before = (whose for moved_at, whose in self.of_zone.get(zone.id, ()) if at < moved_at)
+        return replace(zone, household_id=next(before, zone.household_id))
+
+
+def put_household(tx: Connection, farm_id: str, one: HouseholdRecord) -> None:
+    """Add a household at the end, or change the one of that id."""
+    own = households.c.farm_id == farm_id
+    places = tx.execute(select(households.c.id, households.c.place).where(own)).all()
+    place = next((row.place for row in places if row.id == one.id), max((row.place for row in places), default=-1) + 1)
+    upsert(tx, households, {
+        "farm_id": farm_id, "id": one.id, "place": place, "name": one.name, "people": list(one.people),
+        "left_at": one.left_at,
+    })  # fmt: skip
+
+
+def drop_household(tx: Connection, farm_id: str, household_id: str) -> None:
+    """Forget a household that no rota names."""
+    tx.execute(delete(households).where(households.c.farm_id == farm_id, households.c.id == household_id))
 
 
 def households_of(connection: Connection, farm_id: str) -> tuple[HouseholdRecord, ...]:
-    """A farm's households, in order."""
+    """A farm's households, in order, those that have left too."""
     query = select(households).where(households.c.farm_id == farm_id).order_by(households.c.place)
     return tuple(
-        HouseholdRecord(id=row.id, name=row.name, people=tuple(row.people)) for row in connection.execute(query)
+        HouseholdRecord(id=row.id, name=row.name, people=tuple(row.people), left_at=row.left_at)
+        for row in connection.execute(query)
     )
+
+
+def note_move(tx: Connection, farm_id: str, zone: Zone, at: datetime) -> None:
+    """Keep whose a zone is until now, so that its water until then stays in that household's account."""
+    row = {"farm_id": farm_id, "zone_id": zone.id, "at": at, "household_id": zone.household_id}
+    upsert(tx, zone_moves, row, keep=True)
+
+
+def moves_of(connection: Connection, farm_id: str) -> Moves:
+    """How the zones of a farm came from one household to another."""
+    found: dict[str, list[tuple[datetime, str | None]]] = {}
+    for row in connection.execute(select(zone_moves).where(zone_moves.c.farm_id == farm_id).order_by(zone_moves.c.at)):
+        found.setdefault(row.zone_id, []).append((row.at, row.household_id))
+    return Moves(found)
 
 
 def of_farm(connection: Connection, farm_id: str) -> tuple[Rota, ...]:

@@ -123,6 +123,17 @@ households = Table(
     Column("place", Integer, nullable=False),
     Column("name", String(200), nullable=False),
     Column("people", JSON, nullable=False),  # names of accounts that speak for it
+    Column("left_at", UtcTime),  # kept for the accounts of its rounds
+)
+
+zone_moves = Table(
+    "zone_moves",
+    metadata,
+    # Whose a zone was until then: what it received before stays in that household's account.
+    Column("farm_id", String(48), ForeignKey("farms.id", ondelete="CASCADE"), primary_key=True),
+    Column("zone_id", String(48), primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("household_id", String(48)),
 )
 
 rotas = Table(

@@ -58,6 +58,10 @@ TABLE: dict[tuple[str, str], Call] = {
     ("DELETE", "/api/v1/farms/{farm_id}/sources/{source_id}/rota"): Call(204, "hoa"),
     ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/turns"): Call(200),
     ("POST", "/api/v1/farms/{farm_id}/sources/{source_id}/rota/preview"): Call(200, body=ROTA),
+    ("GET", "/api/v1/farms/{farm_id}/households"): Call(200, "hoa"),
+    ("POST", "/api/v1/farms/{farm_id}/households"): Call(201, "hoa", {"name": "Nhà bác Bình"}),
+    ("PUT", "/api/v1/farms/{farm_id}/households/{household_id}"): Call(200, "hoa", {"name": "Nhà anh Tư"}),
+    ("DELETE", "/api/v1/farms/{farm_id}/households/{household_id}"): Call(204, "hoa"),
     ("GET", "/api/v1/farms/{farm_id}/sources/{source_id}/account"): Call(200),
     ("POST", "/api/v1/farms/{farm_id}/sources/{source_id}/agreements"): Call(201, EDITORS, SWAP),
     ("POST", "/api/v1/farms/{farm_id}/agreements/{agreement_id}/agree"): Call(200, EDITORS, {"household_id": "mai"}),
@@ -137,7 +141,7 @@ class World:
         self.ids |= {"node_id": "board-1", "channel": "v1", "source_id": "suoi"}
 
     async def make(self) -> None:
-        """A run, an alert and a swap that is asked for, and gateways that are online."""
+        """A run, an alert, a household and a swap that is asked for, and gateways that are online."""
         await self._coop.gateway_up("mai")
         fault = FaultEvent(seq=1, at=NOW, code="no-flow", zone_id="dau-tay", channel="v1")
         await self._coop.events(fault)
@@ -149,6 +153,9 @@ class World:
             self.ids["run_id"] = answer.json()["id"]
             answer = await mai.post("/farms/mai/sources/suoi/agreements", json=SWAP)
             self.ids["agreement_id"] = answer.json()["id"]
+        async with self._coop.client("hoa") as hoa:
+            answer = await hoa.post("/farms/mai/households", json={"name": "Nhà chú Ba"})
+            self.ids["household_id"] = answer.json()["id"]
 
     def url(self, path: str) -> str:
         """The path with its ids, as an absolute address."""
