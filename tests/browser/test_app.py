@@ -249,6 +249,50 @@ def test_a_manager_sees_what_other_turns_will_be_saves_them_and_they_can_be_swap
         http.put("/farms/mai/sources/suoi/rota", json=kept).raise_for_status()  # the new ones have not begun
 
 
+def test_a_manager_adds_renames_and_removes_a_household_and_none_with_turns(manager: Page, house: House) -> None:
+    http = house.phone("manager").http
+
+    def kept() -> dict[str, list[str]]:
+        found = http.get("/farms/mai/households").raise_for_status().json()["households"]
+        return {one["name"]: one["zones"] for one in found}
+
+    before = kept()
+    manager.get_by_test_id("tab-more").click()
+    manager.get_by_test_id("households").click()
+    expect(manager.get_by_test_id("household")).to_have_count(3)
+    fits(manager)
+    manager.get_by_test_id("household-add").click()
+    manager.get_by_test_id("household-name").fill("Nhà chị lan")
+    manager.get_by_label("Rau cải mèo").check()
+    manager.get_by_test_id("household-save").click()
+    expect(manager.get_by_test_id("household-problem")).to_contain_text(
+        "There is a household called Nhà chị Lan already"
+    )
+    fits(manager)
+    manager.get_by_test_id("household-name").fill("Nhà bác Bình")
+    manager.get_by_test_id("household-save").click()
+    row = manager.get_by_test_id("household").filter(has_text="Nhà bác Bình")
+    expect(row).to_contain_text("No turns")
+    assert kept() == before | {"Nhà bác Bình": ["rau-cai-meo"]}
+
+    row.click()
+    manager.get_by_test_id("household-name").fill("Nhà ông Bình")
+    manager.get_by_label("Rau cải mèo").uncheck()
+    manager.get_by_test_id("household-save").click()
+    row = manager.get_by_test_id("household").filter(has_text="Nhà ông Bình")
+    row.click()
+    for sure in ("Remove this household", "Sure to remove Nhà ông Bình?"):
+        manager.get_by_role("button", name=sure).click()
+    expect(row).to_have_count(0)
+    assert kept() == before
+
+    manager.get_by_test_id("household").filter(has_text="Nhà anh Tùng").click()
+    manager.get_by_test_id("household-remove").click()
+    manager.get_by_test_id("household-remove").click()
+    expect(manager.get_by_test_id("household-problem")).to_contain_text("has turns at Suối đầu bản")
+    assert kept() == before
+
+
 @pytest.mark.parametrize("language", ["vi", "en", "fr"])
 def test_every_tab_is_accessible_and_fits_in_every_language(page: Page, language: str) -> None:
     page.get_by_test_id("tab-more").click()

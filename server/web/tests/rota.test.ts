@@ -2,14 +2,14 @@ import { fireEvent, render, screen, waitFor } from '@testing-library/svelte';
 import { describe, expect, it } from 'vitest';
 import RotaScreen from '../src/screens/Rota.svelte';
 import { bodyOf, draftOf, load, nextRound, shownFrom } from '../src/lib/rota';
-import type { Rota } from '../src/lib/turns';
+import type { Rota, Rotas } from '../src/lib/turns';
 import { at, NOW } from './farm';
 import { fakeServer, farmOf, json } from './server';
 
 const server = fakeServer();
 const TZ = 'Asia/Ho_Chi_Minh';
 const id = (name: string): HTMLElement => screen.getByTestId(name);
-const HOUSEHOLDS = [{ id: 'mai', name: 'Nhà chị Mai', zones: ['a'] }, { id: 'lan', name: 'Nhà chị Lan', zones: [] }, { id: 'tung', name: 'Nhà anh Tùng', zones: [] }];
+const HOUSEHOLDS: Rotas['households'] = [{ id: 'mai', name: 'Nhà chị Mai', zones: ['a'] }, { id: 'lan', name: 'Nhà chị Lan', zones: [] }, { id: 'tung', name: 'Nhà anh Tùng', zones: [] }];
 /** In force: rounds of two days that begin at 05:00. */
 const ROTA: Rota = {
   source_id: 'tank', unit: 'minutes', anchor: '2026-11-22T22:00:00Z', period_days: 2, shares: [{ household_id: 'mai', amount: 60 }, { household_id: 'lan', amount: 120 }],
@@ -130,6 +130,16 @@ describe('setting the turns', () => {
     await fireEvent.click(screen.getByLabelText('Thêm phần cho Nhà chị Mai'));
     await waitFor(() => expect(id('turn-preview').textContent).toContain('Phải ở trong 12 tháng tới.'), { timeout: 2000 });
     expect(screen.queryAllByTestId('turn-preview-of')).toEqual([]);
+  });
+
+  it('offers no household that has left, and leads to the households while nothing is changed', async () => {
+    HOUSEHOLDS.push({ id: 'tu', name: 'Nhà anh Tư', zones: [], left_at: at(-60) });
+    await rota();
+    HOUSEHOLDS.pop();
+    expect([...(id('rota-add') as HTMLSelectElement).options].map((one) => one.value)).toEqual(['', 'tung']);
+    expect(id('rota-households').getAttribute('href')).toBe('#/households');
+    await fireEvent.click(screen.getByLabelText('Thêm phần cho Nhà chị Mai'));
+    expect(screen.queryByTestId('rota-households')).toBeNull();
   });
 
   it('asks for no preview of turns of nobody', async () => {

@@ -11,7 +11,11 @@ export interface Rota {
   source_id: string; unit: 'minutes' | 'litres'; anchor: string; period_days: number;
   shares: Share[]; swaps: Swap[]; loans: Loan[]; hours?: [string, string]; rations?: Ration[]; shortages?: Shortage[];
 }
-export interface Rotas { rotas: Rota[]; households: { id: string; name: string; zones: string[] }[]; mine: string[] }
+/** One that has left keeps its name for the accounts of its rounds. */
+export interface Rotas { rotas: Rota[]; households: { id: string; name: string; zones: string[]; left_at?: string | null }[]; mine: string[] }
+/** As their manager keeps them. `has_turns`: the sources at which it has some, in force or to begin. */
+export interface Household { id: string; name: string; people: string[]; zones: string[]; has_turns: string[] }
+export interface Households { households: Household[]; farmers: { name: string; display_name: string }[] }
 /** `anchor` names the rota at its source that a turn or a round is of. */
 export interface Turn { anchor: string; round: number; household_id: string; amount: number; start: string; end: string | null; spans: [string, string][]; now: boolean }
 export interface Account {
