@@ -21,6 +21,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fixtures import network, tasks
 from tests.fixtures.influx import Influx
@@ -33,6 +34,9 @@ _UNIT = Path(__file__).parent / "unit"
 _PI = Path(__file__).parent / "pi"
 
 tasks.watch()
+# How long an example takes is no property of the code: a machine that does other things too is slow.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("any machine")
 # What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

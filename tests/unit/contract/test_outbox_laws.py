@@ -216,7 +216,7 @@ class RestoredHop(Hop):
         return {number for (_, its), rows in self.stored.items() if its is lane for _, number in rows}
 
 
-_SETTINGS = settings(max_examples=60, stateful_step_count=40, deadline=None)
+_SETTINGS = settings(max_examples=60, stateful_step_count=40)
 TestLosslessHop = LosslessHop.TestCase
 TestLosslessHop.settings = _SETTINGS
 TestFullHop = FullHop.TestCase

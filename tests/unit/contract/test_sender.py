@@ -341,7 +341,7 @@ def test_batches_shrink_until_the_broker_takes_them() -> None:
     play(scene)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.floats(0, 0.6), st.floats(0, 0.6), st.floats(0, 0.4))
 def test_on_a_bad_line_everything_arrives_once_and_in_order(seed: int, lost: float, deaf: float, gone: float) -> None:
     async def scene(bench: Bench) -> None:

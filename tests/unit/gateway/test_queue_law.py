@@ -121,7 +121,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, min_size=2, max_size=12))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_whatever_is_asked_cancelled_paused_or_killed_each_opens_once_in_its_turn_or_not_at_all(
     script: list[tuple[object, ...]],
 ) -> None:

@@ -267,7 +267,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(steps, min_size=5, max_size=25))
 def test_whatever_is_ordered_edited_or_out_of_hearing_no_source_is_asked_for_more_than_it_gives(
     script: list[tuple[str, str | int, int]],

@@ -231,7 +231,7 @@ def cut_short(draw: st.DrawFn, any_farm: st.SearchStrategy[Farm]) -> tuple[Farm,
 
 
 @given(cut_short(rich_farms()))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_rests_never_exceed_a_source_a_group_or_a_cap_and_move_nothing(case: tuple[Farm, PlanState, datetime]) -> None:
     of, state, now = case
     plain = compile_timetable(of, replace(state, known=Knowledge()), now, days=3, version=1)
@@ -251,7 +251,7 @@ def test_rests_never_exceed_a_source_a_group_or_a_cap_and_move_nothing(case: tup
 
 
 @given(cut_short(farms()), st.integers(1, 90))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_compiled_again_a_rest_that_did_not_begin_keeps_its_place(
     case: tuple[Farm, PlanState, datetime], minutes: int
 ) -> None:

@@ -109,7 +109,7 @@ def test_what_finds_no_room_in_its_six_hours_has_no_expected_start() -> None:
 
 
 @given(rich_farms(), nows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_gives_what_a_firing_gives_and_links_only_backwards(of: Farm, now: datetime) -> None:
     for one in of.programs:
         found = parts_now(of, one, Knowledge(), now)

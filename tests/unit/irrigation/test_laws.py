@@ -35,7 +35,7 @@ TICK = timedelta(microseconds=1)
 
 
 @given(farms(), nows, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_source_gives_more_than_it_has_and_no_zone_waters_twice_at_once(
     farm: Farm, now: datetime, data: st.DataObject
 ) -> None:
@@ -46,7 +46,7 @@ def test_no_source_gives_more_than_it_has_and_no_zone_waters_twice_at_once(
 
 
 @given(farms(), nows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_nothing_starts_before_it_is_due_or_now_nor_runs_above_its_zones_limit(farm: Farm, now: datetime) -> None:
     for entry in compile_timetable(farm, NOTHING, now, days=DAYS, version=1).entries:
         assert entry.start >= max(entry.due, now)
@@ -56,7 +56,7 @@ def test_nothing_starts_before_it_is_due_or_now_nor_runs_above_its_zones_limit(f
 
 
 @given(farms(), nows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_programs_zones_run_one_after_the_other(farm: Farm, now: datetime) -> None:
     entries = compile_timetable(farm, NOTHING, now, days=DAYS, version=1).entries
     place = {(program.id, part.zone_id): i for program in farm.programs for i, part in enumerate(program.zones)}
@@ -69,7 +69,7 @@ def test_a_programs_zones_run_one_after_the_other(farm: Farm, now: datetime) -> 
 
 
 @given(farms(), nows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_each_due_watering_is_in_the_timetable_exactly_once(farm: Farm, now: datetime) -> None:
     timetable = compile_timetable(farm, NOTHING, now, days=DAYS, version=1)
     tz, today = ZoneInfo(farm.tz), now.date()
@@ -91,7 +91,7 @@ def test_each_due_watering_is_in_the_timetable_exactly_once(farm: Farm, now: dat
 
 
 @given(farms(), nows, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_order_of_zones_sources_skips_and_runs_changes_nothing(
     farm: Farm, now: datetime, chance: random.Random
 ) -> None:
@@ -114,7 +114,7 @@ def test_the_order_of_zones_sources_skips_and_runs_changes_nothing(
 
 
 @given(farms(), nows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_edit_never_fires_at_once(farm: Farm, now: datetime) -> None:
     edited = replace(farm, programs=tuple(replace(program, since=now) for program in farm.programs))
     timetable = compile_timetable(edited, NOTHING, now, days=DAYS, version=1)
@@ -122,7 +122,7 @@ def test_an_edit_never_fires_at_once(farm: Farm, now: datetime) -> None:
 
 
 @given(farms(), nows, st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_skip_or_a_hold_never_adds_water(farm: Farm, now: datetime, data: st.DataObject) -> None:
     farm = replace(farm, hold=None)
     before = compile_timetable(farm, NOTHING, now, days=DAYS, version=1)
@@ -140,7 +140,7 @@ def test_a_skip_or_a_hold_never_adds_water(farm: Farm, now: datetime, data: st.D
 
 
 @given(farms(), nows, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_previewed_is_what_runs_however_often_it_is_compiled_again(
     farm: Farm, now: datetime, data: st.DataObject
 ) -> None:
@@ -171,7 +171,7 @@ def test_what_is_previewed_is_what_runs_however_often_it_is_compiled_again(
 
 
 @given(farms(), moments_near_changes | nows)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_base_plan_is_within_the_sources_on_every_day_also_when_clocks_change(farm: Farm, now: datetime) -> None:
     base = compile_timetable(farm, NOTHING, now, days=1, version=1).base
     entries = due_base(base, ZoneInfo(farm.tz), now, now + timedelta(days=5))
@@ -182,7 +182,7 @@ def test_the_base_plan_is_within_the_sources_on_every_day_also_when_clocks_chang
 
 
 @given(farms(), nows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_base_plan_waters_the_same_due_waterings_as_the_timetable(farm: Farm, now: datetime) -> None:
     tz = ZoneInfo(farm.tz)
     farm = replace(
@@ -205,7 +205,7 @@ def rests(timetable: Timetable, at: datetime) -> bool:
 
 
 @given(farms(), nows, st.integers(0, 900), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_where_the_base_plan_takes_over_no_source_gives_more_than_it_has(
     farm: Farm, now: datetime, late_s: int, data: st.DataObject
 ) -> None:
@@ -222,7 +222,7 @@ def test_where_the_base_plan_takes_over_no_source_gives_more_than_it_has(
 
 
 @given(farms(), nows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_timetable_that_ends_at_rest_loses_nothing_but_what_the_base_plan_takes_over(
     farm: Farm, now: datetime
 ) -> None:

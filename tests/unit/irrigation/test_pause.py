@@ -31,7 +31,7 @@ def test_a_pause_that_is_over_is_no_reason_for_anything() -> None:
 
 
 @given(rich_farms(), nows, st.integers(1, 120))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nothing_waters_in_a_pause_and_no_source_gives_more_than_it_has_after_it(
     of: Farm, now: datetime, minutes: int
 ) -> None:

@@ -146,7 +146,7 @@ def zones_of(of: Farm) -> dict[str, Zone]:
 
 
 @given(queues(farms()) | queues(rich_farms()))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_queue_programs_and_runs_together_never_exceed_a_source_nor_a_zone_its_caps(
     case: tuple[Farm, PlanState, datetime],
 ) -> None:
@@ -175,7 +175,7 @@ def test_queue_programs_and_runs_together_never_exceed_a_source_nor_a_zone_its_c
 
 
 @given(queues(farms()))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_appended_never_moves_what_programs_want(case: tuple[Farm, PlanState, datetime]) -> None:
     of, state, now = case
     at_the_back = tuple(replace(one, front=False) for one in state.known.queue)

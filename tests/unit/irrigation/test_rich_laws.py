@@ -19,7 +19,7 @@ YEARS = date(2024, 1, 1), date(2028, 12, 31)
 
 
 @given(rich_farms(), nows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_neither_source_nor_group_nor_zone_gets_more_than_it_can_bear(of: Farm, now: datetime) -> None:
     entries = compile_timetable(of, NOTHING, now, days=4, version=1).entries
     zones = {each.id: each for each in of.zones}
@@ -37,7 +37,7 @@ def test_neither_source_nor_group_nor_zone_gets_more_than_it_can_bear(of: Farm, 
 
 
 @given(rich_farms(), nows)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_program_with_a_finish_never_ends_after_it(of: Farm, now: datetime) -> None:
     table = compile_timetable(of, NOTHING, now, days=4, version=1)
     tz = Place(ZoneInfo(of.tz), of.lat, of.lon)
@@ -54,7 +54,7 @@ def test_a_program_with_a_finish_never_ends_after_it(of: Farm, now: datetime) ->
 
 @pytest.mark.timeout(300)  # sixty days of plans, eight times over, for each farm
 @given(rich_farms(), nows | moments_near_changes, st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_what_is_previewed_for_sixty_days_is_what_runs(of: Farm, now: datetime, data: st.DataObject) -> None:
     preview = compile_timetable(of, NOTHING, now, days=60, version=1)
     night = Night(of, preview)
@@ -74,7 +74,7 @@ def test_what_is_previewed_for_sixty_days_is_what_runs(of: Farm, now: datetime, 
 
 
 @given(rich_farms(), nows)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_compiling_is_deterministic_and_every_id_stands_once(of: Farm, now: datetime) -> None:
     one = compile_timetable(of, NOTHING, now, days=3, version=1)
     assert one == compile_timetable(of, NOTHING, now, days=3, version=1)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from irrigation.rota import Loan, Ration, Rota, Share, ShareUnit, Shortage, Swap, merged
@@ -249,7 +249,6 @@ def offered(one: Turn, by: Rota, capacity: float) -> float:
 
 
 @given(rotas(), st.floats(1, 200))
-@settings(deadline=None)
 def test_every_whole_turn_offers_its_amount_and_no_two_overlap(by: Rota, capacity: float) -> None:
     found = list(turns(by, capacity, TZ, at(24 * 8)))
     for one in found:
@@ -266,7 +265,6 @@ def test_every_whole_turn_offers_its_amount_and_no_two_overlap(by: Rota, capacit
     rotas(), st.floats(1, 200), st.lists(st.tuples(st.sampled_from(HOUSEHOLDS), amounts, st.booleans())),
     st.floats(0, 24 * 8),
 )  # fmt: skip
-@settings(deadline=None)
 def test_the_accounts_add_up(by: Rota, capacity: float, taken: list[tuple[str, float, bool]], now_h: float) -> None:
     begun = list(rounds(by, capacity, TZ, at(now_h)))
     water = [Received(household_id=who, litres=litres, metered=metered) for who, litres, metered in taken]
@@ -284,7 +282,6 @@ def test_the_accounts_add_up(by: Rota, capacity: float, taken: list[tuple[str, f
 
 
 @given(rotas(), st.floats(1, 200), st.floats(0, 24 * 8))
-@settings(deadline=None)
 def test_an_account_is_the_sum_of_those_of_its_rounds(by: Rota, capacity: float, now_h: float) -> None:
     begun = list(rounds(by, capacity, TZ, at(now_h)))
     whole = accounts(by, capacity, begun, [], at(now_h))
@@ -295,7 +292,6 @@ def test_an_account_is_the_sum_of_those_of_its_rounds(by: Rota, capacity: float,
 
 
 @given(rotas(), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_in_which_order_agreements_and_rations_were_written_changes_no_account(by: Rota, chance: random.Random) -> None:
     # Loans of one giver in one round are served first come, first served: their order is part of what was agreed.
     rounds_of = [loan.round for loan in by.loans] + [loan.repaid_in for loan in by.loans]
@@ -305,7 +301,6 @@ def test_in_which_order_agreements_and_rations_were_written_changes_no_account(b
 
 
 @given(rotas(), st.lists(st.tuples(st.floats(0, 200), st.floats(0.1, 60), st.sampled_from([0.0, 0.3, 1.0]))))
-@settings(deadline=None)
 def test_merged_shortages_say_of_every_moment_what_the_worst_of_them_says(
     by: Rota, more: list[tuple[float, float, float]]
 ) -> None:
@@ -319,7 +314,6 @@ def test_merged_shortages_say_of_every_moment_what_the_worst_of_them_says(
 
 
 @given(rotas())
-@settings(deadline=None)
 def test_an_agreement_that_one_side_has_not_given_changes_nothing(by: Rota) -> None:
     alone = replace(by, loans=tuple(replace(loan, agreed=(loan.lender,)) for loan in by.loans))
     assert list(turns(alone, 50, TZ, at(96))) == list(turns(replace(by, loans=()), 50, TZ, at(96)))

@@ -236,7 +236,7 @@ def turns_of(on: Farm, known: Knowledge, now: datetime) -> list[Turn]:
 
 
 @given(st.data(), nows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nobody_waters_in_anothers_turn(data: st.DataObject, now: datetime) -> None:
     on, known = data.draw(by_turns(now))
     whose = {each.id: each.household_id for each in on.zones}
@@ -254,7 +254,7 @@ def test_nobody_waters_in_anothers_turn(data: st.DataObject, now: datetime) -> N
 
 
 @given(st.data(), nows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_rota_never_adds_water(data: st.DataObject, now: datetime) -> None:
     on, known = data.draw(by_turns(now))
     programs = tuple(replace(each, adjust=None, finish=None) for each in on.programs)
@@ -274,7 +274,7 @@ def test_a_rota_never_adds_water(data: st.DataObject, now: datetime) -> None:
 
 @pytest.mark.timeout(300)
 @given(st.data(), nows)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_what_is_previewed_is_what_runs_in_turns_too(data: st.DataObject, now: datetime) -> None:
     on, known = data.draw(by_turns(now))
     preview = compile_timetable(on, PlanState(known=known), now, days=12, version=1)

@@ -240,7 +240,7 @@ def conditioned(draw: st.DrawFn) -> tuple[Farm, Farm, Knowledge, datetime]:
 
 
 @given(conditioned())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_condition_takes_waterings_away_and_neither_adds_nor_moves_any(
     case: tuple[Farm, Farm, Knowledge, datetime],
 ) -> None:
@@ -253,7 +253,7 @@ def test_a_condition_takes_waterings_away_and_neither_adds_nor_moves_any(
 
 
 @given(conditioned(), st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_said_ahead_by_a_value_is_what_happens_unless_something_new_is_measured(
     case: tuple[Farm, Farm, Knowledge, datetime], data: st.DataObject
 ) -> None:
@@ -280,7 +280,7 @@ def test_what_is_said_ahead_by_a_value_is_what_happens_unless_something_new_is_m
 
 
 @given(conditioned(), st.integers(0, 4000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_value_decides_over_a_watering_that_starts_after_its_maximum_age(
     case: tuple[Farm, Farm, Knowledge, datetime], later_min: int
 ) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.calibration import Points, calibrated
@@ -30,7 +30,6 @@ def test_outside_of_the_points_the_value_is_clamped_and_how_far_is_told(raw: flo
     assert found.beyond == pytest.approx(beyond)
 
 
-@settings(deadline=None)
 @given(points(), st.floats(-0.5, 1.5), st.floats(-0.5, 1.5))
 def test_a_calibration_never_inverts_what_is_wetter(points: Points, one: float, other: float) -> None:
     low, high = sorted((one, other))
@@ -39,7 +38,6 @@ def test_a_calibration_never_inverts_what_is_wetter(points: Points, one: float, 
     assert calibrated(drier, points).value_pct <= calibrated(wetter, points).value_pct
 
 
-@settings(deadline=None)
 @given(points(), st.floats(-10, 10))
 def test_a_value_never_leaves_the_points_and_says_when_the_raw_value_did(points: Points, raw: float) -> None:
     found = calibrated(raw, points)
@@ -48,7 +46,6 @@ def test_a_value_never_leaves_the_points_and_says_when_the_raw_value_did(points:
     assert (found.beyond > 0) == (not points[0][0] <= raw <= points[-1][0])
 
 
-@settings(deadline=None)
 @given(points())
 def test_each_point_is_met(points: Points) -> None:
     for raw, pct in points:

@@ -1,6 +1,6 @@
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.drift import LEAST_READINGS, YEAR, Drift
@@ -57,7 +57,6 @@ def test_a_day_of_few_readings_does_not_count() -> None:
     assert (drift.first_gaps, drift.days) == ((), 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 60), max_size=40), st.floats(-20, 20))
 def test_a_steady_gap_is_never_drift(values: list[float], gap: float) -> None:
     assert days(Drift(), values, [gap] * len(values)).pct < 1e-9

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.messages import Quality
@@ -20,7 +20,6 @@ def flow(truth: MeterTruth, l_min: float, seconds: float, *, begin_s: float = 0.
     return pulses + int(l_min / 60 * 10 * seconds)
 
 
-@settings(deadline=None)
 @given(st.floats(2.5, 60), st.floats(1, 120))
 def test_any_flow_that_can_be_is_believed(l_min: float, seconds: float) -> None:
     truth = meter()

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.pace import BELIEVED_AFTER, Limits, Pace
@@ -53,13 +53,11 @@ def test_after_a_long_silence_a_change_is_no_jump() -> None:
     assert pace.heard(22, 6 * 3600.0, wet=False) is None
 
 
-@settings(deadline=None)
 @given(st.floats(0, 60), st.lists(st.floats(-1.0, 1.0), max_size=200))
 def test_a_steady_value_with_noise_is_never_doubted(level: float, noise: list[float]) -> None:
     assert set(say(Pace(Limits()), level, *[level + one for one in noise])) == {None}
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=60), st.floats(0, 60))
 def test_whatever_came_before_a_level_that_stays_is_believed_in_the_end(before: list[float], level: float) -> None:
     pace = Pace(Limits())

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.messages import Quality
@@ -118,7 +118,6 @@ def test_only_believable_readings_are_evidence_of_drift() -> None:
     assert probe.memory.drift.gaps == 0
 
 
-@settings(deadline=None)
 @given(st.floats(0.37, 0.84), st.floats(allow_nan=True, allow_infinity=True), st.permutations([0, 1, 2]))
 def test_one_wild_sample_in_three_changes_nothing(good: float, wild: float, order: list[int]) -> None:
     samples = [good, good, wild]
@@ -126,7 +125,6 @@ def test_one_wild_sample_in_three_changes_nothing(good: float, wild: float, orde
     assert (judged.raw, judged.quality) == (good, Quality.GOOD)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=9), st.booleans())
 def test_never_good_outside_of_what_was_calibrated(raws: list[float], wet: bool) -> None:
     judged = Probe(expected=EXPECTED).heard(raws, 0.0, wet=wet, is_share=True)
@@ -137,7 +135,6 @@ def test_never_good_outside_of_what_was_calibrated(raws: list[float], wet: bool)
         assert judged.reason is not None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(1, 600)), max_size=50))
 def test_the_same_readings_give_the_same_verdicts(told: list[tuple[float, float]]) -> None:
     def live() -> list[tuple[Quality, str | None]]:

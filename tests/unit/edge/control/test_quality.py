@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.messages import Quality
@@ -74,7 +74,6 @@ def test_the_table_goes_from_the_worst_to_the_mildest() -> None:
     assert qualities == sorted(qualities, key=order.index)
 
 
-@settings(deadline=None)
 @given(evidence)
 def test_a_verdict_is_a_function_of_the_evidence_and_a_reason_goes_with_each_that_is_not_good(known: Evidence) -> None:
     verdict = judge(known)
@@ -82,7 +81,6 @@ def test_a_verdict_is_a_function_of_the_evidence_and_a_reason_goes_with_each_tha
     assert (verdict.reason is None) == (verdict.quality is Quality.GOOD)
 
 
-@settings(deadline=None)
 @given(evidence, st.sampled_from(sorted(FAULTS)))
 def test_one_fault_more_never_makes_a_reading_better(known: Evidence, reason: str) -> None:
     changes, _ = FAULTS[reason]
@@ -91,7 +89,6 @@ def test_one_fault_more_never_makes_a_reading_better(known: Evidence, reason: st
         assert WORSE.index(judge(worse).quality) >= WORSE.index(judge(known).quality)
 
 
-@settings(deadline=None)
 @given(evidence)
 def test_a_good_reading_is_inside_of_its_calibration_its_rails_its_soil_and_its_time(known: Evidence) -> None:
     if judge(known).quality is Quality.GOOD:

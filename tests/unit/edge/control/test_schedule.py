@@ -157,7 +157,7 @@ def test_a_start_waits_for_a_run_that_was_to_be_over_before_it_and_for_no_other(
     st.integers(1, 900),
     st.integers(0, 60),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_however_late_a_board_begins_its_flows_never_exceed_what_the_plan_had_at_once(
     plan: list[tuple[int, int, int]], off_s: int, off_at_min: int
 ) -> None:

@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.control.wetting import Unmoved, Wetting, moved_by_itself
@@ -71,7 +71,6 @@ def test_a_probe_that_leaves_its_place_by_itself_is_not_stuck() -> None:
     assert not moved_by_itself(Unmoved(), 50)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("abc"), st.lists(st.floats(0, 60), min_size=1), min_size=1),
     st.dictionaries(st.sampled_from("abc"), st.builds(Unmoved, st.integers(0, 3), st.integers(0, 3))),

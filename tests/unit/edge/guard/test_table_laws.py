@@ -285,4 +285,4 @@ class GuardMachine(RuleBasedStateMachine):
 
 
 TestGuardLaws = GuardMachine.TestCase
-TestGuardLaws.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestGuardLaws.settings = settings(max_examples=100, stateful_step_count=30)
