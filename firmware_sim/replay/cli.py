@@ -40,7 +40,8 @@ opened, no network is used. A scenario is a TOML file with the farm, what happen
 what happens (`do`, and what it needs):
   gateway-down, gateway-up, release; board-down, board-up, line-down, line-up (node); clock (who, minutes);
   hold (hours, reason); skip (program, zone); edit (program, set); delete (program); water (zone, minutes);
-  stop, fault, mend (zone); reading (node, sensor, quantity, value, unit)"""
+  stop, fault, mend (zone); reading (node, sensor, quantity, value, unit);
+  raw (node, sensor, value: of a probe under [[probes]]); meter-back (zone, litres: of a meter under [[meters]])"""
 EXAMPLE = """\
 example:
   tuoi replay tests/scenarios/night.toml
@@ -105,11 +106,14 @@ def load(path: Path) -> Scenario:
 def lines(scenario: Scenario, happened: Happened) -> list[str]:
     """Return a line for each run and for each decision that is none, in the order of time."""
     tz = ZoneInfo(scenario.farm.tz)
+    metered = {meter.zone for meter in scenario.meters}
     found = []
     for run in happened.runs:
         opened = (run.opened_at or run.at).astimezone(tz)
         how = "" if run.state is RunState.DONE else f" {run.state.value}"
         minutes = round((run.open_s or 0.0) / 60, 1)
+        if run.zone_id in metered:
+            how = f" {run.litres or 0.0:g} L{how}" + (f" {run.reason.code}" if run.reason else "")
         found.append((opened, f"{opened:%Y-%m-%d %H:%M} {run.zone_id} {minutes:g} min{how}"))
     for one in happened.decisions:
         if one.result in {Result.SKIPPED, Result.REFUSED}:

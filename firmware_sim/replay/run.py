@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 
 from contract.messages import DecisionEvent, Event, Lane, Open, Quality, Reading, RunEvent
 from firmware_sim.replay.board import Board
+from firmware_sim.replay.instruments import Instruments
 from firmware_sim.replay.office import Office
 from firmware_sim.replay.scenario import Happening, Scenario
 from irrigation.dose import lease_s
-from irrigation.model import Decision, Dose, Farm, Hold, Program
+from irrigation.model import Decision, Dose, Farm, Hold, Program, Zone
 from irrigation.run import ENDS, RunState
 
 _PROGRAM = TypeAdapter(Program)
@@ -53,11 +54,17 @@ class World:
         self._decisions: dict[str, Decision] = {}
         zones = {zone.id: zone for zone in self.farm.zones}
         nodes = sorted({zone.node_id for zone in self.farm.zones})
-        self.boards = {node_id: Board(node_id, zones, self._keep) for node_id in nodes}
+        self.boards = {
+            node_id: Board(node_id, zones, self._instruments(node_id, zones), self._keep) for node_id in nodes
+        }
         self._unsaid: dict[tuple[str, Lane], list[Event | Reading]] = {}
         self._said: dict[tuple[str, Lane], int] = {}
         self.office: Office | None = self._office()
         self.office.configure(self.farm, next(self._version), self._gateway_now)
+
+    def _instruments(self, node_id: str, zones: dict[str, Zone]) -> Instruments:
+        meters = (one for one in self._scenario.meters if zones[one.zone].node_id == node_id)
+        return Instruments(meters, (one for one in self._scenario.probes if one.node == node_id), zones)
 
     def run(self) -> Happened:
         """Let it all happen."""
@@ -238,6 +245,12 @@ class World:
 
     def _mend(self, one: Happening) -> None:
         self.boards[self.farm.zone(one.zone).node_id].faults.discard(one.zone)
+
+    def _meter_back(self, one: Happening) -> None:
+        self.boards[self.farm.zone(one.zone).node_id].meter_back(one.zone, one.litres, self.now)
+
+    def _raw(self, one: Happening) -> None:
+        self.boards[one.node].hear(one.sensor, one.value, self.now)
 
     def _reading(self, one: Happening) -> None:
         made: dict[str, Any] = {

@@ -19,6 +19,7 @@ from tests.unit.irrigation.farms import farms, moments, moments_near_changes
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCENARIOS = sorted(path for path in FOLDER.glob("*.toml") if path.name != "farm.toml")
 NIGHT = load(FOLDER / "night.toml")
+DAY = 'begin = 2026-11-23T00:00:00\nend = 2026-11-24T00:00:00\nfarm_file = "farm.toml"\n'
 DAWN = datetime(2026, 11, 23, 4, 55)  # noqa: DTZ001 - farm-local
 
 
@@ -60,6 +61,11 @@ def test_what_differs_is_told_and_ends_with_1(tmp_path: Path, capsys: pytest.Cap
         ("begin = 2026-11-23T00:00:00", "end: Field required"),
         ('begin = 2026-11-23T00:00:00\nend = 2026-11-22T00:00:00\nfarm_file = "farm.toml"', "end must be after begin"),
         ("not toml", "night.toml"),
+        (f'{DAY}[[meters]]\nzone = "tea"\npulses_per_litre = 10', "meters: zone must be one that has_meter, not 'tea'"),
+        (f'{DAY}[[probes]]\nnode = "board-1"\nsensor = "s"\nadc = 0\npoints = [[0.5, 9.0]]', "probes.0.points"),
+        (f'{DAY}[[probes]]\nnode = "b"\nsensor = "s"\nadc = 0\npoints = [[0.1, 9.0], [0.2, 3.0]]', "not 'b'"),
+        (f'{DAY}[[events]]\nat = 2026-11-23T01:00:00\ndo = "raw"\nsensor = "s"', "raw needs a probe"),
+        (f'{DAY}[[events]]\nat = 2026-11-23T01:00:00\ndo = "meter-back"\nzone = "tea"', "meter-back needs a zone"),
     ],
 )
 def test_a_file_at_fault_ends_with_2_and_says_where(
