@@ -3,6 +3,7 @@ import { tick } from 'svelte';
 import { afterEach, expect, it, vi } from 'vitest';
 import MoistureChart from '../src/components/MoistureChart.svelte';
 import { Farm } from '../src/lib/farm.svelte';
+import { wholeLabels } from '../src/lib/axis';
 import { at, snapshot, zone } from './farm';
 
 afterEach(() => {
@@ -27,4 +28,10 @@ it('the chart asks for its series once, not with every delta', async () => {
   }
   expect(asked).toHaveLength(1);
   expect(asked[0]).toMatch(/^\/api\/v1\/zones\/a\/series\?quantity=soil_moisture&from=.*Z&to=.*Z&points=300$/);
+});
+
+it('the chart leaves out a label that would be cut off at its right', () => {
+  const label = (mark: number): string => (mark === 2.8 ? 'Hôm nay' : 'T5 26/11');
+  expect(wholeLabels([1, 2, 2.8], 0, 3, 358, label)).toEqual(['T5 26/11', 'T5 26/11', '']);
+  expect(wholeLabels([1, 2, 2.8], 0, 3, 500, label)).toEqual(['T5 26/11', 'T5 26/11', 'Hôm nay']);
 });

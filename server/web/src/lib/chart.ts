@@ -1,5 +1,6 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { LEFT, SCALE, wholeLabels } from './axis';
 import { clock, dayMonth, dayNumber, instant, local, weekdayShort } from './time';
 import type { Run, Series, Zone } from './types';
 import { t } from './words.svelte';
@@ -92,12 +93,12 @@ export function draw(box: HTMLElement, { series, days, zone, runs, tz, now }: Pa
   const step = series.step_s || 300;
   const chart = new uPlot(
     {
-      width: box.clientWidth, height: HEIGHT, padding: [8, 0, 0, 8], legend: { show: false }, cursor: { show: false }, pxAlign: false,
+      width: box.clientWidth, height: HEIGHT, padding: [8, 0, 0, LEFT], legend: { show: false }, cursor: { show: false }, pxAlign: false,
       scales: { x: { time: true, range: () => [from, to] }, y: { range: () => [bottom - ((top - bottom) * BARS) / (HEIGHT - BARS - 40), top] } },
       axes: [
-        { stroke: INK2, font: FONT, size: 28, gap: 6, align: 1, splits: midnights, values: (_u, marks) => marks.map(label), grid: { stroke: LINE, width: 1, dash: [2, 5] }, ticks: { show: false } },
+        { stroke: INK2, font: FONT, size: 28, gap: 6, align: 1, splits: midnights, values: (u, marks) => wholeLabels(marks, from, to, u.width, label), grid: { stroke: LINE, width: 1, dash: [2, 5] }, ticks: { show: false } },
         {
-          side: 1, stroke: INK2, font: FONT, size: 34, gap: 6, ticks: { show: false }, grid: { show: false },
+          side: 1, stroke: INK2, font: FONT, size: SCALE, gap: 6, ticks: { show: false }, grid: { show: false },
           splits: () => [zone.moisture_low_pct, zone.moisture_high_pct], values: (_u, marks) => marks.map((mark) => `${mark}%`),
         },
       ],
