@@ -21,6 +21,7 @@ def test_other_turns_reach_the_gateways_plan_which_is_the_preview(house: House, 
     only_tung = begun | {"anchor": soon.isoformat(), "shares": [{"household_id": "tung", "amount": 60}]}
     refused = phone.http.put(f"{SUOI}/rota", json=only_tung)
     assert refused.status_code == 403  # a farmer sets no turns
+    foreseen = manager.http.post(f"{SUOI}/rota/preview", params={"days": 7}, json=only_tung).raise_for_status().json()
     manager.http.put(f"{SUOI}/rota", json=only_tung).raise_for_status()
     try:
         phone.wait(
@@ -32,6 +33,13 @@ def test_other_turns_reach_the_gateways_plan_which_is_the_preview(house: House, 
         assert later
         preview = phone.http.post("/farms/mai/preview", params={"days": 7}, json={"programs": []}).raise_for_status()
         assert starts(preview.json()) == starts(plan)
+        of_stream = {
+            name: [one for one in plan[name] if one["zone_id"] in OF_THE_STREAM] for name in ("entries", "skipped")
+        }
+        assert starts(foreseen["timetable"]) == starts(of_stream)  # before it was saved
+        assert skips(foreseen["timetable"]) == skips(of_stream) != []
+        now = phone.http.get(f"{SUOI}/turns", params={"days": 7}).raise_for_status().json()
+        assert turns(foreseen) == turns(now)
     finally:
         manager.http.put(f"{SUOI}/rota", json=begun).raise_for_status()  # that one has not begun, and is forgotten
     phone.wait(
@@ -58,6 +66,20 @@ def told(at: str) -> datetime:
 
 def starts_before(zone: dict[str, Any], moment: datetime) -> bool:
     return zone["next"] is None or told(zone["next"]["start"]) < moment
+
+
+def skips(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is left out in the coming six days, and why."""
+    last = datetime.now(UTC) + timedelta(days=6)
+    return [(skip["id"], skip["rule"]) for skip in plan["skipped"] if told(skip["due"]) < last]
+
+
+def turns(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The turns of the coming six days."""
+    last = datetime.now(UTC) + timedelta(days=6)
+    return [
+        (turn["household_id"], turn["start"], turn["end"]) for turn in answer["turns"] if told(turn["start"]) < last
+    ]
 
 
 def starts(plan: dict[str, Any]) -> list[tuple[str, str]]:
