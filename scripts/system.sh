@@ -28,6 +28,7 @@ for_the_pi() {
     need cpio cpio
     need mkfs.ext4 e2fsprogs
     need xz xz-utils
+    need aarch64-linux-gnu-gcc-12 gcc-12-aarch64-linux-gnu
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing="$missing debian-archive-keyring"
 }
 case ${1:-test} in

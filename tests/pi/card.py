@@ -18,6 +18,7 @@ from typing import Any
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from tests.pi import modules
 from tests.pi.packages import Apt, unpack
 from tests.pi.programs import run
 
@@ -31,7 +32,7 @@ PACKAGES = ("busybox-static", "kmod", "python3")
 CARD_MIB = 512  # QEMU wants a power of two
 # ext4 asks for its checksum by a name that modprobe does not know.
 REACH_THE_CARD = ("bcm2835", "crc32c_generic", "ext4")
-ON_THE_CARD = (*REACH_THE_CARD, "phy-generic", "dwc2", "cdc_ether", "rndis_host", "i2c-dev", "configfs")
+ON_THE_CARD = (*REACH_THE_CARD, "phy-generic", "dwc2", "cdc_ether", "rndis_host", "i2c-dev")
 # No board has these, and they are many of a kernel's modules.
 UNWIRED = [f"./lib/modules/*/kernel/{name}" for name in ("sound", "drivers/gpu", "drivers/media", "drivers/iio")]
 PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64", "manylinux_2_17_aarch64")
@@ -39,21 +40,25 @@ UNITS = ("tuoi-guard.service", "tuoi-agent.service")
 # fmt: off
 APPLETS = (
     *("cat", "chgrp", "chmod", "chown", "date", "dmesg", "env", "grep", "ip", "kill", "ls", "mkdir", "mount", "sh", "sleep"),
-    *("stty", "su", "usleep"),
+    *("basename", "i2cset", "stty", "su", "taskset", "usleep"),
 )
 # fmt: on
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel of Debian's, by the suite that it is in, and what is said to it when it starts."""
+    """A kernel of Debian's, by the suite that it is in, and what is said to it when it starts.
+
+    A `wired` one has a meter's line and a converter's bus, by modules that Debian does not ship.
+    """
 
     name: str
     suite: str
     append: str
+    wired: bool = False
 
 
-RELEASING = Kernel("releasing", SUITE, "")
+RELEASING = Kernel("releasing", SUITE, "", wired=True)
 """Debian's own: takes a dead process's output lines back to inputs."""
 PERSISTING = Kernel("persisting", f"{SUITE}-backports", "pinctrl_bcm2835.persist_gpio_outputs=y")
 """Keeps a dead process's output lines as they were, as Raspberry Pi OS does."""
@@ -103,7 +108,7 @@ def card() -> Card:
 def _key() -> str:
     """Hash what a board runs, how it is installed, and how the card is made."""
     folders = (ROOT / "contract", ROOT / "edge", ROOT / "irrigation", GUEST)
-    files = [Path(__file__).with_name(name) for name in ("card.py", "packages.py", "programs.py")]
+    files = [Path(__file__).with_name(name) for name in ("card.py", "modules.py", "packages.py", "programs.py")]
     files += [ROOT / "configs" / unit for unit in UNITS]
     files += [ROOT / name for name in ("pyproject.toml", "requirements/build.in", "requirements/edge.lock", "tuoi.py")]
     files += [
@@ -126,7 +131,7 @@ def _make(work: Path) -> None:
         (initrd / folder).mkdir(parents=True)
     suites = {suite: Apt(BUILD / "apt" / suite, suite, "arm64") for suite in {SUITE, *(one.suite for one in KERNELS)}}
     with ThreadPoolExecutor() as together:
-        jobs = [together.submit(_kernel, each, suites[each.suite], work, done) for each in KERNELS]
+        jobs = [together.submit(_kernel, each, suites[each.suite], work, done, together) for each in KERNELS]
         for package in suites[SUITE].closure(PACKAGES):
             unpack(package, root)
         shutil.copy(root / "bin/busybox", initrd / "bin/busybox")
@@ -142,10 +147,14 @@ def _make(work: Path) -> None:
     run("unshare", "--map-root-user", "mkfs.ext4", "-q", "-F", "-d", root, done / "card.img")
 
 
-def _kernel(kernel: Kernel, apt: Apt, work: Path, done: Path) -> None:
+def _kernel(kernel: Kernel, apt: Apt, work: Path, done: Path, together: ThreadPoolExecutor) -> None:
     """Fetch a kernel; put it and its device tree where the emulator takes them, and its modules on the card."""
     folder = work / kernel.name
-    package = apt.alone(next(name for name in apt.depends("linux-image-arm64") if name.startswith("linux-image-")))
+    image = next(name for name in apt.depends("linux-image-arm64") if name.startswith("linux-image-"))
+    version = image.removeprefix("linux-image-")
+    # Begun at once, for it takes as long as all the rest of the card.
+    built = together.submit(modules.built, version, kernel.suite, apt, BUILD) if kernel.wired else None
+    package = apt.alone(image)
     tree = "broadcom/bcm2837-rpi-3-b.dtb"
     only = ("./boot/vmlinuz-*", "./lib/modules", f"./usr/lib/linux-image-*/{tree}")
     unpack(package, folder, *only, without=UNWIRED)
@@ -154,9 +163,11 @@ def _kernel(kernel: Kernel, apt: Apt, work: Path, done: Path) -> None:
     # The board's firmware writes its revision here before it starts Linux, and gpiozero reads it.
     run("fdtput", "-c", board, "/system")
     run("fdtput", "-t", "x", board, "/system", "linux,revision", "0xa02082")
-    version = next((folder / "lib/modules").iterdir()).name
+    ours = built.result() if built is not None else []
+    for module in ours:
+        shutil.copy(module, folder / "lib/modules" / version)
     run("depmod", "-b", folder, version)
-    _modules(folder, version, work / "root", ON_THE_CARD)
+    _modules(folder, version, work / "root", (*ON_THE_CARD, *(module.stem for module in ours)))
     _modules(folder, version, work / "initrd", REACH_THE_CARD)
 
 
