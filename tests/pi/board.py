@@ -7,14 +7,17 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from signal import Signals
 
-from contract.messages import Outcome, Reason
+from contract.messages import ChannelSettings, Outcome
 from contract.topics import Channel
 from irrigation.run import ENDS
+from tests.pi.card import Kernel
 from tests.pi.emulator import Line, Pi, Silent
 from tests.unit.edge import board as bench
 
 GUARD, AGENT = "tuoi-guard", "tuoi-agent"
 PIN, PIN_LOW = 17, 18  # a relay that a high level switches on, and one that a low level does
+METERED, PIN_METERED = "v3", 23  # a valve of a wired board only
+PULSES_PER_LITRE = 100
 PATIENCE_S = 240.0  # a bound for a busy machine; what is waited for are events
 LIMIT_S = 3.0  # rows 1 to 4 of the fault matrix
 BOARD = """
@@ -40,6 +43,41 @@ active_high = false
 max_open_s = 3600
 """
 
+# What /etc/wires of the guest has: a chip of its own with the meter's contact, one converter, and none at 0x49. No guard
+# of the meter or the soil speaks: pulses come and moisture jumps as the tests have it, also after a run that ended dry.
+WIRED = """
+[watch]
+no_flow_s = 3600
+fill_s = 3600
+night_window_s = 86400
+[soil]
+samples = 1
+rise_pct_h = 1e9
+fall_pct_h = 1e9
+[[valve]]
+channel = "v3"
+pin = 23
+max_open_s = 3600
+max_day_s = 86400
+[valve.meter]
+chip = 2
+pin = 0
+pulses_per_litre = 100
+most_l_min = 100000
+[[probe]]
+sensor = "soil-48"
+adc = 0
+ads1115 = { i2c_bus = 0, address = 0x48, range_v = 4.096 }
+reference_v = 3.3
+points = [[0.2, 60.0], [0.8, 0.0]]
+[[probe]]
+sensor = "soil-49"
+adc = 0
+ads1115 = { i2c_bus = 0, address = 0x49 }
+points = [[0.2, 60.0], [0.8, 0.0]]
+"""
+METERED_ZONE = ChannelSettings(channel=METERED, zone_id="rice", max_run_s=600.0, flow_l_min=8.0)
+
 
 class Measured:
     """What the tests measured, by kernel."""
@@ -63,18 +101,20 @@ def _shown(values: list[float]) -> str:
 
 
 class Board:
-    """One Pi with one valve, the guard and the agent of its card, and a broker on the other end of its cable."""
+    """One Pi with its valves, the guard and the agent of its card, and a broker on the other end of its cable."""
 
-    def __init__(self, pi: Pi, kernel: str, broker_port: int, measured: Measured) -> None:
+    def __init__(self, pi: Pi, kernel: Kernel, broker_port: int, measured: Measured) -> None:
         self.pi = pi
-        self.kernel = kernel
-        self.farm_id = f"pi-{kernel}"
+        self.kernel = kernel.name
+        self.wired = kernel.wired
+        self.farm_id = f"pi-{kernel.name}"
         self.held: dict[tuple[str, str], int] = {}  # what its gateway has stored, over the tests
         self.started_s = 0.0
         self.started_at = datetime.now(UTC)
+        self.pressed = 0  # how often its meter's contact was closed, over the tests
         self._measured = measured
         file = pi.folder / "board.toml"
-        file.write_text(BOARD.format(farm_id=self.farm_id, port=broker_port))
+        file.write_text(BOARD.format(farm_id=self.farm_id, port=broker_port) + (WIRED if kernel.wired else ""))
         pi.put(file, "/etc/tuoi/board.toml")
 
     def start(self) -> None:
@@ -112,6 +152,11 @@ class Board:
         self.pi.type(f"kill -{number.value} {pid}")
         return at_s
 
+    def press(self, times: int) -> None:
+        """Close and open the contact of its meter; return when all is done."""
+        self.pressed += times
+        self.pi.sh(f"press {times}", PATIENCE_S)
+
     def closed_within(self, within_s: float) -> None:
         """Return when the line is off; raise Silent."""
         self.pi.watch(PIN, on=False, within_s=within_s)
@@ -142,12 +187,16 @@ class Gateway(bench.Gateway):
         super().__init__(board.farm_id, port)
         self.patience_s = PATIENCE_S
         self._held = board.held
+        self._wired = board.wired
         self._orders = int(time.monotonic() * 1000)  # no order has the number of another test's
 
     async def ready(self) -> None:
         """Return once the board has its settings, and agent and guard close when they are told to."""
         await self.until(lambda: self.link.connected and self.states)
-        await self.say(Channel.CONFIG, bench.farm_settings(max_run_s=600.0))
+        settings = bench.farm_settings(max_run_s=600.0)
+        if self._wired:
+            settings = settings.model_copy(update={"channels": (*settings.channels, METERED_ZONE)})
+        await self.say(Channel.CONFIG, settings)
         await self.configured(1)
         while (await self.answered(await self.close_all())).outcome is not Outcome.DONE:
             pass
@@ -157,11 +206,11 @@ class Gateway(bench.Gateway):
         return self._over(order, run_id) is not None
 
     async def why_over(self, order: str, run_id: str) -> str:
-        """Return the code of why the board refused the order or its run ended, once that is told."""
-        reason: Reason = await self.until(lambda: self._over(order, run_id))
-        return reason.code
+        """Return the code of why the board refused the order or its run ended, once that is told; or just `done`."""
+        code: str = await self.until(lambda: self._over(order, run_id))
+        return code
 
-    def _over(self, order: str, run_id: str) -> Reason | None:
-        refusals = [reply.reason for reply in self.answers(order) if reply.outcome is Outcome.REFUSED]
-        ends = [event.reason for event in self.runs(run_id) if event.state in ENDS]
-        return next((reason for reason in (*refusals, *ends) if reason is not None), None)
+    def _over(self, order: str, run_id: str) -> str | None:
+        refusals = [(reply.outcome, reply.reason) for reply in self.answers(order) if reply.outcome is Outcome.REFUSED]
+        ends = [(event.state, event.reason) for event in self.runs(run_id) if event.state in ENDS]
+        return next((reason.code if reason else how.value for how, reason in (*refusals, *ends)), None)

@@ -29,7 +29,7 @@ def board(
     """A board with one of the kernels, which boots while the first test waits for it."""
     kernel: Kernel = request.param
     folder = tmp_path_factory.mktemp("pi") / kernel.name
-    made = Board(Pi(folder, card(), kernel), kernel.name, shared_mosquitto.port, measured)
+    made = Board(Pi(folder, card(), kernel), kernel, shared_mosquitto.port, measured)
     made.start()
     try:
         yield made
