@@ -1,4 +1,4 @@
-import { fireEvent, render, screen, waitFor } from '@testing-library/svelte';
+import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/svelte';
 import { describe, expect, it } from 'vitest';
 import HouseholdsScreen from '../src/screens/Households.svelte';
 import type { Households } from '../src/lib/turns';
@@ -35,6 +35,14 @@ describe('the households', () => {
     await households();
     expect(row('mai').textContent).toMatch(/Nhà chị Mai.*Có lượt ở Bể.*Mận hậu.*Chị Mai nói thay/s);
     expect(row('lan').textContent).toMatch(/Chưa có lượt.*Cà phê đồi.*lan-cu nói thay/s);
+  });
+
+  it('says which zones nobody’s turn waters, at sources that go by turns', async () => {
+    await households();
+    expect(id('household-nobodys').textContent).toContain('Chưa thuộc hộ nào: Xoài đồi.');
+    cleanup();
+    await households({ ...ALL, households: ALL.households.map((one) => ({ ...one, has_turns: [] })) });
+    expect(screen.queryByTestId('household-nobodys')).toBeNull();
   });
 
   it('a new one is sent with its zones and people, and says whose a zone is now', async () => {
