@@ -173,9 +173,13 @@ class Judged:
 
 
 def key(condition: Condition, subject_id: str | None) -> str:
-    """Return the name under which a condition's latch is remembered: equal conditions on one subject share it."""
+    """Return the name under which a condition's latch is remembered: equal conditions on one subject share it.
+
+    Conditions of different ages are not equal: a value that comes after a silence lets go of the one, not of the other.
+    """
     release = condition.limit if condition.release is None else condition.release
-    return f"{condition.kind}:{condition.of_hours or ''}:{condition.limit:g}:{release:g}:{subject_id or ''}"
+    span = f"{condition.of_hours or ''}:{condition.max_age / timedelta(minutes=1):g}"
+    return f"{condition.kind}:{span}:{condition.limit:g}:{release:g}:{subject_id or ''}"
 
 
 def judge(

@@ -1,6 +1,5 @@
 """Scenarios in virtual time: each file of tests/scenarios runs as it expects, and the laws hold at any moment."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +13,7 @@ from firmware_sim.replay.run import replayed
 from firmware_sim.replay.scenario import Happening, Scenario
 from irrigation.model import Farm, PlanState, Result
 from irrigation.planner import compile_timetable
-from tests.unit.irrigation.farms import farms, moments, moments_near_changes
+from tests.unit.irrigation.farms import crowded, farms, moments, moments_near_changes
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
 SCENARIOS = sorted(path for path in FOLDER.glob("*.toml") if path.name != "farm.toml")
@@ -105,10 +104,8 @@ def test_an_edit_at_any_moment_changes_nothing_of_what_has_begun(minute: int) ->
     suppress_health_check=[HealthCheck.too_slow],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # each example takes seconds: to shrink one takes too long
 )
-@given(farms(), moments_near_changes | moments)
-def test_what_the_preview_shows_is_what_boards_and_gateway_do_for_sixty_days(made: Farm, now: datetime) -> None:
-    unmetered = tuple(replace(zone, has_meter=False) for zone in made.zones)  # a meter ends doses earlier than planned
-    farm = replace(made, zones=unmetered, hold=None)
+@given(farms().filter(lambda of: len(of.programs) > 1).map(crowded), moments_near_changes | moments)
+def test_what_the_preview_shows_is_what_boards_and_gateway_do_for_sixty_days(farm: Farm, now: datetime) -> None:
     begin = now.astimezone(ZoneInfo(farm.tz)).replace(tzinfo=None, hour=12, minute=0, second=0, microsecond=0)
     # How far the gateway plans ahead changes nothing, by this law; two days cost a seventh of the usual fourteen.
     scenario = Scenario(begin=begin, end=begin + timedelta(days=60), farm=farm, days=2)

@@ -1,5 +1,6 @@
 """Farms to plan for: a small one that reads well, and any farm at all for the laws."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from hypothesis import strategies as st
@@ -161,6 +162,20 @@ def farms(draw: st.DrawFn) -> Farm:
     )
     hold = draw(st.none() | st.builds(Hold, until=moments))
     return farm(*programs, zones=zones, sources=sources, tz=draw(st.sampled_from(TIME_ZONES)), hold=hold)
+
+
+def crowded(of: Farm) -> Farm:
+    """Return the farm with all its programs at work, whose sources give to any zone but seldom to two at once.
+
+    Nothing measures, for a meter ends doses earlier than planned; nothing holds.
+    """
+    return replace(
+        of,
+        sources=tuple(replace(each, capacity_l_min=max(10.1, each.capacity_l_min / 3)) for each in of.sources),
+        zones=tuple(replace(each, has_meter=False, flow_l_min=min(each.flow_l_min, 10.0)) for each in of.zones),
+        programs=tuple(replace(each, enabled=True, since=LONG_AGO, starts=each.starts[:2]) for each in of.programs),
+        hold=None,
+    )
 
 
 @st.composite

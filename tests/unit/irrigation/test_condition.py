@@ -95,6 +95,17 @@ def test_a_latch_holds_over_a_missing_value_and_goes_with_its_condition() -> Non
     assert latched([(FROST, None)], [seen(FROST, 4, age_min=-1)], again) == {}
 
 
+def test_a_latch_is_not_held_by_an_equal_condition_whose_values_count_for_longer() -> None:
+    short, long = replace(FROST, max_age_min=60), replace(FROST, max_age_min=600)
+    both: list[tuple[Condition, str | None]] = [(short, None), (long, None)]
+    cold = latched(both, [seen(FROST, 1, age_min=300)], {})
+    between = seen(FROST, 3)
+    after = latched(both, [between], cold)
+    assert after == {key(long, None): NOW}
+    for condition, answer in ((short, Answer.PASSES), (long, Answer.STOPS)):
+        assert judge(condition, between, NOW, NOW, latched_at=after.get(key(condition, None))).answer is answer
+
+
 def test_two_conditions_that_look_at_the_same_are_refused() -> None:
     both = (FROST, Condition(kind=ConditionKind.FROST, limit=3))
     with pytest.raises(ValueError, match="program.conditions must each look at something else"):

@@ -105,7 +105,7 @@ async def test_a_farms_conditions_bind_every_program_of_the_preview(coop: Coop) 
 async def test_the_preview_goes_by_what_the_gateway_knows_and_by_its_latches(coop: Coop) -> None:
     await coop.gateway_up()
     async with coop.client("mai") as mai:
-        name = "rain-fallen:24:5:2:"
+        name = "rain-fallen:24:180:5:2:"
 
         async def first(**known: Any) -> tuple[str, Any]:
             await knows(coop, Knowledge(**known))
