@@ -15,7 +15,6 @@ from tests.pi.programs import found, run
 
 GPIO = 0x3F20_0000  # where the registers of the SoC's lines are: BCM2835 ARM Peripherals, chapter 6
 FUNCTION, SET, CLEAR, LEVEL = 0x00, 0x1C, 0x28, 0x34
-BOOT_S = 240.0  # an upper bound on a machine that does other things too; half a minute on a quiet one
 COMMAND_S = 60.0
 LOOK_S = 0.001  # between two looks at a line, each of which stops the emulator for a moment; no relay is as quick
 
@@ -58,7 +57,7 @@ class Pi:
         run("debugfs", "-w", "-R", f"write {file} {place}", self.card)
 
     def start(self) -> None:
-        """Give it power; returns at once, `booted` waits."""
+        """Give it power; returns at once."""
         clock = f"now={time.time():.0f}"  # it has no clock of its own and no server to ask
         for name in ("serial", "qtest"):
             (self.folder / name).unlink(missing_ok=True)
@@ -93,10 +92,6 @@ class Pi:
     def off(self) -> bool:
         """Whether it is without power."""
         return self._qemu is None
-
-    def booted(self) -> None:
-        """Return when the shell on its serial line takes commands."""
-        self.wait_for(r"^console ready$", BOOT_S)
 
     def cut(self) -> None:
         """Take the power away, at whatever instruction it is."""
