@@ -45,14 +45,14 @@ LEAD = timedelta(minutes=2)  # before its start a value that is not there is mis
 JUST_AFTER = timedelta(seconds=1)
 AT_ONCE = timedelta(seconds=10)  # what starts so soon is its board's already
 
-LIMITS = {  # where it stops, and one of the values at which it may let go
-    ConditionKind.RAIN_FALLEN: (5.0, (5.0,)),
-    ConditionKind.RAIN_FORECAST: (5.0, (5.0,)),
-    ConditionKind.SOIL_WET: (30.0, (30.0, 25.0)),
-    ConditionKind.FROST: (4.0, (4.0, 8.0)),
-    ConditionKind.WIND: (6.0, (6.0, 3.0)),
-    ConditionKind.HEAT: (30.0, (30.0, 27.0)),
-    ConditionKind.SOURCE_LOW: (30.0, (30.0, 50.0)),
+LIMITS = {  # where it stops, and where it may let go
+    ConditionKind.RAIN_FALLEN: (5.0, 5.0),
+    ConditionKind.RAIN_FORECAST: (5.0, 5.0),
+    ConditionKind.SOIL_WET: (30.0, 25.0),
+    ConditionKind.FROST: (4.0, 8.0),
+    ConditionKind.WIND: (6.0, 3.0),
+    ConditionKind.HEAT: (30.0, 27.0),
+    ConditionKind.SOURCE_LOW: (30.0, 50.0),
 }
 STOPS_BELOW = {ConditionKind.FROST, ConditionKind.SOURCE_LOW}
 USUAL_AGE_MIN = {
@@ -77,7 +77,7 @@ def conditions(draw: st.DrawFn) -> tuple[Condition, ...]:
         Condition(
             kind=kind,
             limit=LIMITS[kind][0],
-            release=draw(st.sampled_from(LIMITS[kind][1])),
+            release=draw(st.sampled_from((*LIMITS[kind], LIMITS[kind][1]))),
             max_age_min=draw(_AGES),
             missing=draw(_POLICIES),
         )
