@@ -91,7 +91,7 @@ class Record:
             "locked": kept.locked,
         }
         text = json.dumps(state)
-        whole = f"{text}\n{crc32(text.encode()):08x}\n\0".encode()
+        whole = f"{text}\n{crc32(text.encode()):08x}\n".encode()
         try:
             _write_slot(self._path, self._slot, whole, self._begun)
         except OSError:
@@ -113,7 +113,8 @@ def _whole_slots(path: Path) -> dict[int, bytes]:
     whole = {}
     with suppress(OSError), path.open("rb") as file:
         for slot in (0, 1):
-            text, _, check = file.read(SLOT_BYTES).partition(b"\0")[0].rstrip(b"\n").rpartition(b"\n")
+            file.seek(slot * SLOT_BYTES)
+            text, check = (file.readline(SLOT_BYTES).rstrip(b"\n") for _ in range(2))
             if f"{crc32(text):08x}".encode() == check:
                 whole[slot] = text
     return whole

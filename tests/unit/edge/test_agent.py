@@ -77,7 +77,7 @@ async def test_a_watering_is_told_at_every_step_and_ends_by_its_litres(bench: Be
         assert done.reason is None
         assert done.open_s is not None
         assert done.open_s > 0
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
 
 
 async def test_minutes_end_at_the_guard_s_deadline_without_anybody_s_help(bench: Bench) -> None:
@@ -121,7 +121,7 @@ async def test_stopped_by_a_person(bench: Bench) -> None:
         assert stopped.reason is not None
         assert stopped.reason.params == {"actor": "hoa"}
         assert (await gateway.answered(command_id)).outcome is Outcome.DONE
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
 
 
 async def test_a_stop_that_overtakes_its_open_keeps_the_valve_shut(bench: Bench) -> None:
@@ -257,7 +257,7 @@ async def test_an_agent_that_dies_leaves_an_interrupted_run_to_its_next_life(ben
         ended = await gateway.reached("run-1", _S.STOPPED)
         assert ended.reason is not None
         assert ended.reason.code == "agent-ended"
-        with_guard = guard.lines.index("valve v1 open")
+        with_guard = guard.number_of("valve v1 open")
         guard.wait_for("valve v1 closed", after=with_guard)
 
 

@@ -89,7 +89,7 @@ async def test_the_guard_closes_within_3_s_of_an_agent_that_is_dead_or_frozen(
         await gateway.until(lambda: gateway.hellos)
         await gateway.open("run-1")
         await gateway.reached("run-1", _S.OPEN)
-        opened = guard.lines.index("valve v1 open")
+        opened = guard.number_of("valve v1 open")
         begun_s = time.monotonic()
         agent.signal(how)
         await asyncio.to_thread(guard.wait_for, "valve v1 closed", after=opened)
@@ -137,7 +137,7 @@ async def test_a_part_that_raises_closes_the_valves_is_told_and_begun_again(
             ended = await gateway.reached("run-1", _S.STOPPED)
             assert ended.reason is not None
             assert ended.reason.code == "part-failed"
-            guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+            guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
         before = len(gateway.readings)
         await gateway.until(lambda: len(gateway.readings) > before)
 
@@ -165,7 +165,7 @@ async def test_a_plan_that_raises_closes_the_valves_is_told_and_waters_again_by_
         fault = await gateway.told("part-failed")
         assert fault.params == {"part": "plan"}
         await gateway.reached("run-1", _S.STOPPED)
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
         await gateway.say(Channel.TIMETABLE, timetable(entry(datetime.now(UTC)), version=2))
         await gateway.reached("run-e1", _S.DONE)
         agent._supervisor._well("plan")  # as the loop does after a minute without a failure
@@ -183,7 +183,7 @@ async def test_an_event_loop_that_hangs_ends_the_agent_after_the_guard_has_close
         await gateway.open("run-1")
         await gateway.reached("run-1", _S.OPEN)
         hang.touch()
-        await asyncio.to_thread(guard.wait_for, "valve v1 closed", after=guard.lines.index("valve v1 open"))
+        await asyncio.to_thread(guard.wait_for, "valve v1 closed", after=guard.number_of("valve v1 open"))
         assert await asyncio.to_thread(agent.wait) == 1
         assert "Timeout" in agent.output
         assert "in count" in agent.output  # where it hung

@@ -78,7 +78,7 @@ async def test_a_line_that_dies_without_a_word_is_noticed_and_everything_comes_o
             await gateway.open("run-1", channel="v2", max_s=1.0, dose=Dose(minutes=0.05))
             await gateway.reached("run-1", RunState.OPEN)
             line.go_dead()
-            guard.wait_for("valve v2 closed", after=guard.lines.index("valve v2 open"))  # nobody need be heard for that
+            guard.wait_for("valve v2 closed", after=guard.number_of("valve v2 open"))  # nobody need be heard for that
             async with asyncio.timeout(20):
                 while agent.link.connected:
                     await asyncio.sleep(0.01)

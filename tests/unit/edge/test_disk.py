@@ -58,7 +58,7 @@ async def test_a_disk_that_fills_up_closes_the_valves_and_the_next_life_runs_fro
                 await gateway.reached("run-1", RunState.OPEN)
                 disk.fill()
                 await agent.ending.wait()
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
         async with bench.agent() as agent:
             fault = await gateway.told("no-disk")
             assert "disk" in str(fault.params["detail"])
@@ -117,7 +117,7 @@ async def test_a_database_that_is_harmed_while_it_is_in_use_is_set_aside_and_wha
                 harm(agent.store, path, b"entry-%060d" % 201)  # not the page with the timetable, which names 200
                 agent.plan.look()  # looks for what is done in a page that is no more
                 await agent.ending.wait()
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
         async with bench.agent() as agent:
             fault = await gateway.told("database-replaced")
             assert (disk.path / str(fault.params["file"])).exists()

@@ -63,14 +63,14 @@ async def test_a_run_is_opening_until_its_supply_runs_and_closing_until_it_has_s
         assert opened.opened_at is not None
         assert opened.closes_at is not None
         assert (opened.closes_at - opened.opened_at).total_seconds() == pytest.approx(30, abs=0.5)
-        assert guard.lines.index("valve pump open") < guard.lines.index("valve v1 open")
+        assert guard.number_of("valve pump open") < guard.number_of("valve v1 open")
         await gateway.close("run-1")
         ended = await gateway.reached("run-1", _S.STOPPED)
         assert gateway.states_of("run-1") == [_S.OPENING, _S.OPEN, _S.CLOSING, _S.STOPPED]
         assert ended.open_s is not None
         assert ended.open_s >= 0.3
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
-        lines = guard.lines[guard.lines.index("valve v1 open") :]
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
+        lines = guard.lines[guard.number_of("valve v1 open") :]
         assert lines.index("valve pump closed") < lines.index("valve v1 closed")
 
 
@@ -108,7 +108,7 @@ async def test_a_valve_that_does_not_open_after_its_supply_fails_the_run_as_well
         await gateway.open("run-1")
         failed = await gateway.reached("run-1", _S.FAILED)
         assert failed.reason == Reason(code="line-fault")
-        guard.wait_for("valve pump closed", after=guard.lines.index("valve pump open"))
+        guard.wait_for("valve pump closed", after=guard.number_of("valve pump open"))
 
 
 # --- pulses ---
@@ -122,7 +122,7 @@ async def test_a_pulse_opens_for_its_seconds_shows_it_and_tells_its_end(bench: B
         guard.wait_for("valve v2 open")
         await gateway.until(lambda: gateway.states and positions(gateway.states[-1])[1] is ValvePosition.OPEN)
         assert (await end_of(gateway, command_id)).outcome is Outcome.DONE
-        guard.wait_for("valve v2 closed", after=guard.lines.index("valve v2 open"))
+        guard.wait_for("valve v2 closed", after=guard.number_of("valve v2 open"))
         await gateway.until(lambda: positions(gateway.states[-1])[1] is ValvePosition.CLOSED)
         assert 0.9 < agent.store.used_s("v2", agent.clock.now()) < 2  # it counts for the day
         assert not [event for event in gateway.events if isinstance(event, RunEvent)]  # and is no run

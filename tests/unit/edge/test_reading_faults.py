@@ -182,7 +182,7 @@ async def test_a_run_that_waits_for_a_probe_ends_when_the_probe_is_lost_and_says
         ended = await gateway.reached("run-1", _S.INTERRUPTED)
         assert ended.reason is not None
         assert (ended.reason.code, ended.reason.params) == ("probe-lost", {"reason": "open-circuit"})
-        guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+        guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
         reply = await gateway.answered(await gateway.open("run-2", dose=until, max_s=24.0))
         assert reply.reason is not None
         assert reply.reason.code == "no-fresh-probe"

@@ -26,7 +26,7 @@ def test_it_opens_under_a_lease_and_closes_when_told(guard: Process, agent: Agen
     event = agent.hear()
     assert (event["event"], event["lease_id"], event["cause"]) == ("closed", "a", "told")
     assert agent.hear()["ok"]["leases"] == {"v1": None, "v2": None}
-    guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+    guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
 
 
 def test_close_all_closes_all(guard: Process, agent: Agent) -> None:
@@ -54,12 +54,12 @@ def test_it_closes_when_the_agent_stops_renewing(guard: Process, agent: Agent) -
     event = agent.hear()
     assert (event["event"], event["cause"]) == ("closed", "not-renewed")
     assert time.monotonic() - begun_s < 3
-    guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+    guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
 
 
 def test_it_closes_when_the_agent_is_gone(guard: Process, agent: Agent) -> None:
     agent.open()
-    opened = guard.lines.index(guard.wait_for("valve v1 open"))
+    opened = guard.number_of("valve v1 open")
     agent.close()
     guard.wait_for("agent gone .*closed 1", after=opened)
     assert "valve v1 closed" in guard.lines[opened:]
@@ -67,7 +67,7 @@ def test_it_closes_when_the_agent_is_gone(guard: Process, agent: Agent) -> None:
 
 def test_a_new_agent_takes_over_with_everything_closed(guard: Process, agent: Agent, board: Path) -> None:
     agent.open()
-    opened = guard.lines.index(guard.wait_for("valve v1 open"))
+    opened = guard.number_of("valve v1 open")
     other = Agent(socket_of(board))
     assert other.ask(do="state")["ok"]["leases"] == {"v1": None, "v2": None}
     guard.wait_for("valve v1 closed", after=opened)
@@ -77,7 +77,7 @@ def test_a_new_agent_takes_over_with_everything_closed(guard: Process, agent: Ag
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_end_it_closes_first(guard: Process, agent: Agent, board: Path, number: signal.Signals) -> None:
     agent.open()
-    opened = guard.lines.index(guard.wait_for("valve v1 open"))
+    opened = guard.number_of("valve v1 open")
     guard.signal(number)
     event = agent.hear()
     assert (event["event"], event["cause"]) == ("closed", "ending")
@@ -139,7 +139,7 @@ def test_a_valve_that_does_not_close_is_tried_again_and_blocks_every_open(
     assert agent.open("v2", "b")["error"] == "close-failed"
     (board.parent / "stuck").unlink()
     assert agent.hear() == {"event": "close-recovered", "channel": "v1"}
-    guard.wait_for("valve v1 closed", after=guard.lines.index("valve v1 open"))
+    guard.wait_for("valve v1 closed", after=guard.number_of("valve v1 open"))
     assert "ok" in agent.open("v2", "b")
 
 

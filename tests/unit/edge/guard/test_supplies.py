@@ -54,7 +54,7 @@ def other(board: Path, agent: Agent) -> Iterator[Path]:
 
 def lines_between(guard: Process, first: str, last: str) -> list[str]:
     """Wait for both, and return what the outputs did from one to the other."""
-    begin = guard.lines.index(guard.wait_for(f"^{first}$"))
+    begin = guard.number_of(f"^{first}$")
     guard.wait_for(f"^{last}$", after=begin)
     lines = [line for line in guard.lines[begin:] if line.startswith("valve ")]
     return lines[: lines.index(last) + 1]
@@ -141,7 +141,7 @@ def test_a_valve_that_does_not_close_takes_its_pump_and_the_others_on_it_along(
     assert (second["event"], second["lease_id"], second["cause"]) == ("closed", "b", "close-failed")
     state = agent.hear()["ok"]
     assert (state["leases"], state["failed"]) == ({"v1": None, "v2": None, "v3": None}, ["v1"])
-    guard.wait_for("valve pump closed", after=guard.lines.index("valve pump open"))
+    guard.wait_for("valve pump closed", after=guard.number_of("valve pump open"))
 
 
 def test_a_pump_that_does_not_stop_is_told_without_a_lease_and_blocks(
@@ -180,7 +180,7 @@ def test_a_latching_valve_closes_while_there_is_still_charge_for_it(guard: Proce
     (board.parent / "no-reserve").touch()
     event = agent.hear()
     assert (event["lease_id"], event["cause"]) == ("a", "no-reserve")
-    guard.wait_for("valve v3 closed", after=guard.lines.index("valve v3 open"))
+    guard.wait_for("valve v3 closed", after=guard.number_of("valve v3 open"))
 
 
 def test_a_closed_latching_valve_is_closed_again_now_and_then_for_nothing_tells_where_it_stands(
@@ -188,7 +188,7 @@ def test_a_closed_latching_valve_is_closed_again_now_and_then_for_nothing_tells_
 ) -> None:
     assert guard.lines.count("valve v3 closed") == 1
     put_clock_ahead(board.parent, 61)
-    guard.wait_for("valve v3 closed", after=guard.lines.index("valve v3 closed") + 1)
+    guard.wait_for("valve v3 closed", after=guard.number_of("valve v3 closed") + 1)
     agent.open("v3", "a")
     guard.wait_for("valve v3 open")
     put_clock_ahead(board.parent, 122)
@@ -319,7 +319,7 @@ def test_without_a_place_to_write_nothing_opens_and_all_closes(guard: Process, a
     agent.send(b'{"do": "close-all"}')
     assert agent.hear()["cause"] == "told"
     assert agent.hear()["re"] == "close-all"
-    guard.wait_for("valve v3 closed", after=guard.lines.index("valve v3 open"))
+    guard.wait_for("valve v3 closed", after=guard.number_of("valve v3 open"))
     guard.wait_for("use could not be written down")
 
 
