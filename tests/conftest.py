@@ -32,6 +32,7 @@ from tests.fixtures.processes import free_port as find_free_port
 
 _UNIT = Path(__file__).parent / "unit"
 _PI = Path(__file__).parent / "pi"
+LONG_S = 300  # a test that is given so long
 
 tasks.watch()
 # How long an example takes is no property of the code: a machine that does other things too is slow.
@@ -137,6 +138,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave the emulated board to `make test-pi`, which names its folder; None = as pytest has it."""
     named = any(Path(arg.partition("::")[0]).resolve().is_relative_to(_PI) for arg in config.args)
     return True if collection_path == _PI and not named else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the laws that take minutes: begun last, one of them would run on when all else is done."""
+    items.sort(key=lambda item: not any(mark.args[0] >= LONG_S for mark in item.iter_markers("timeout")))
 
 
 # --- what tests must keep -------------------------------------------------------------------------------------------
