@@ -138,8 +138,7 @@ class Board:
     def memory_mb(self, service: str) -> tuple[float, float]:
         """What the service holds in memory in MB of 1,024 kB: all that is mapped, and with its share of what is shared.
 
-        The first, the bench's, also has pages of libraries that the kernel maps ahead from its cache: of the same guard
-        17.3 MB at one start and 21.1 at another.
+        The first, the bench's, also counts whole what other processes map too, some 3 MB of Python and its libraries.
         """
         rollup = self.pi.sh(f"grep -E '^(Rss|Pss):' /proc/$(cat /run/{service}.pid)/smaps_rollup")
         resident, share = re.findall(r"(?:Rss|Pss):\s+(\d+) kB", rollup)
