@@ -11,8 +11,8 @@ from server.errors import Refused
 from server.gateways import Gateways
 from server.ledger import accounts, farms, rotas
 from server.ledger.database import Ledger
-from server.records import Account, FarmRecord, HouseholdRecord, Role, slug_of
-from server.turns import Turns
+from server.records import Account, FarmRecord, HouseholdRecord, slug_of
+from server.turns import Turns, manages
 from server.view import FarmView
 
 LONGEST_NAME = 60
@@ -39,7 +39,7 @@ class Households:
 
     def speakers(self, account: Account, view: FarmView) -> Sequence[Account]:
         """The farmers of the farm, who may speak for a household."""
-        _manages(account)
+        manages(account)
         with self._ledger.read() as connection:
             return accounts.farmers_of(connection, view.farm.id)
 
@@ -50,7 +50,7 @@ class Households:
 
     async def add(self, account: Account, view: FarmView, wanted: Wanted) -> HouseholdRecord:
         """Add a household at the end; it has neither zones nor people unless they are named."""
-        _manages(account)
+        manages(account)
         if len(view.farm.households) >= MAX_HOUSEHOLDS:
             raise Refused("too-many-households", max=float(MAX_HOUSEHOLDS))
         name = _name(view.farm, wanted.name)
@@ -59,7 +59,7 @@ class Households:
 
     async def change(self, account: Account, view: FarmView, household_id: str, wanted: Wanted) -> HouseholdRecord:
         """Give a household another name, other people or other zones, taking these from whose they are."""
-        _manages(account)
+        manages(account)
         known = present(view.farm, household_id)
         made = replace(known, name=_name(view.farm, wanted.name, but=household_id))
         return await self._put(account, view, made, wanted, "household-change")
@@ -70,7 +70,7 @@ class Households:
         Refused while it has turns, in force or to begin, or zones; and, unless `forgo`, while it is owed water or owes
         some.
         """
-        _manages(account)
+        manages(account)
         leaving = present(view.farm, household_id)
         if sources := self.has_turns(view, leaving):
             raise Refused("household-has-turns", name=leaving.name, source=sources[0].name)
@@ -151,8 +151,3 @@ def _new_id(farm: FarmRecord, name: str) -> str:
 
 def _shares(rota: Rota, household_id: str) -> bool:
     return any(share.household_id == household_id for share in rota.shares)
-
-
-def _manages(account: Account) -> None:
-    if account.role is not Role.MANAGER:
-        raise Refused("not-allowed")

@@ -126,7 +126,7 @@ class Turns:
 
     async def set_rota(self, account: Account, view: FarmView, source_id: str, rules: RotaRules) -> None:
         """Set the turns at a source. What has begun stays: other turns begin at an anchor to come, rations too."""
-        _manages(account)
+        manages(account)
         wanted, instead_of = self._wanted(view, source_id, rules)
         with self._ledger.begin() as tx:
             for each in instead_of:
@@ -138,7 +138,7 @@ class Turns:
 
     async def end_rota(self, account: Account, view: FarmView, source_id: str) -> None:
         """Let the source be everybody's again, from now on."""
-        _manages(account)
+        manages(account)
         now, held = self._now(), _held(view, source_id)
         if not held:
             raise Refused("not-found")
@@ -293,7 +293,8 @@ class Turns:
             raise Refused("not-your-household", field="household_id")
 
 
-def _manages(account: Account) -> None:
+def manages(account: Account) -> None:
+    """Raise Refused `not-allowed` for whoever is no manager."""
     if account.role is not Role.MANAGER:
         raise Refused("not-allowed")
 

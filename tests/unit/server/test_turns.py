@@ -65,6 +65,16 @@ def config(coop: Coop) -> FarmConfig:
     return [message for _, _, message in coop.link.sent if isinstance(message, FarmConfig)][-1]
 
 
+async def two_hours_lacked(coop: Coop) -> None:
+    """Have the gateway tell that the source gave nothing in the first two hours of the round."""
+    lacked: dict[str, tuple[Shortage, ...]] = {"suoi": (Shortage(start=TODAY, end=TODAY + timedelta(hours=2)),)}
+    plan = Timetable(
+        version=3, compiled_at=NOW, valid_until=NOW + timedelta(days=7), tz="Asia/Ho_Chi_Minh", entries=(),
+        known=Knowledge(shortages=lacked),
+    )  # fmt: skip
+    await coop.link.says("mai", Channel.PLAN, plan)
+
+
 async def test_everybody_reads_whose_turn_it_is_and_what_comes(coop: Coop) -> None:
     async with coop.client("mai") as mai:
         found = (await mai.get("/farms/mai/rotas")).json()
@@ -82,12 +92,7 @@ async def test_everybody_reads_whose_turn_it_is_and_what_comes(coop: Coop) -> No
 
 
 async def test_what_the_gateway_tells_of_shortages_moves_the_turns_that_people_see(coop: Coop) -> None:
-    lacked: dict[str, tuple[Shortage, ...]] = {"suoi": (Shortage(start=TODAY, end=TODAY + timedelta(hours=2)),)}
-    plan = Timetable(
-        version=3, compiled_at=NOW, valid_until=NOW + timedelta(days=7), tz="Asia/Ho_Chi_Minh", entries=(),
-        known=Knowledge(shortages=lacked),
-    )  # fmt: skip
-    await coop.link.says("mai", Channel.PLAN, plan)
+    await two_hours_lacked(coop)
     async with coop.client("mai") as mai:
         assert (await turns(mai))[:2] == [("tung", at(2), at(12)), ("mai", at(12), at(13.5))]
 
@@ -205,12 +210,7 @@ async def preview(client: httpx.AsyncClient, rules: Any, **query: Any) -> Any:
 
 
 async def test_a_preview_is_what_the_turns_will_be_once_saved_and_changes_nothing(coop: Coop) -> None:
-    lacked: dict[str, tuple[Shortage, ...]] = {"suoi": (Shortage(start=TODAY, end=TODAY + timedelta(hours=2)),)}
-    plan = Timetable(
-        version=3, compiled_at=NOW, valid_until=NOW + timedelta(days=7), tz="Asia/Ho_Chi_Minh", entries=(),
-        known=Knowledge(shortages=lacked),
-    )  # fmt: skip
-    await coop.link.says("mai", Channel.PLAN, plan)
+    await two_hours_lacked(coop)
     other = KEPT | {"anchor": at(34), "shares": [{"household_id": "lan", "amount": 30}]}
     async with coop.client("hoa") as hoa:
         await hoa.put(f"{SUOI}/rota", json=KEPT | {"anchor": at(30)})  # it has not begun: the draft takes its place
